@@ -1,0 +1,254 @@
+"""Room: the delivery loop of one backend: frames from its cursor on, in batches, until the store has them.
+
+Invariants:
+* The cursor moves only after `append` returned without a failed session: a crash in between delivers twice, which is
+  harmless (ports.py), never less than once.
+* Retries live here and nowhere else: full jitter, for ever, while the backend is unavailable.
+* Each backend has a loop and cursors of its own; a slow one holds back nobody.
+* A fault in an adapter is told and retried like an outage; it never ends the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from threading import Event, Lock, Thread
+from typing import Protocol
+
+import tenacity
+
+from eventlog.codec import KIND_AT, decode
+from eventlog.directory import Folder
+from eventlog.errors import BackendError, BackendUnavailable, DamagedBody
+from eventlog.events import ID_BYTES, HistoryCleared, Kind
+from eventlog.follower import Cursor, Follower, Report
+from eventlog.frames import Frame
+from eventlog.journal import Position
+from eventlog.place import backend_key
+from eventlog.ports import Backend
+from eventlog.status import State
+from eventlog.statefile import StateFile
+
+EVENTS_MAX = 1000
+BYTES_MAX = 1 << 20
+IDLE_S = 0.5
+DOWN_AFTER_FAILURES = 3
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 2.0
+
+logger = logging.getLogger("eventlog.delivery")
+
+
+class End(Protocol):
+    """The journal of this process, as far as its own deliverer needs it."""
+
+    @property
+    def end(self) -> Position:
+        """Where the next frame goes."""
+
+
+class Source:
+    """One folder, as the deliverer of one backend sees it."""
+
+    def __init__(self, folder: Folder, key: str, report: Report, own: End | None) -> None:
+        """Begin at the saved cursor. `own` is the journal where this process itself writes the folder."""
+        self.folder, self._own = folder, own
+        self._cursor: Cursor = folder.cursor(key)
+        self.follower = Follower(folder.path, self._cursor.load(), report)
+        self.saved = self.follower.position
+        self.state = StateFile(folder.state_path(key))
+
+    @property
+    def is_own(self) -> bool:
+        """Tell whether this process writes the folder."""
+        return self._own is not None
+
+    def has_more(self) -> bool:
+        """Tell, at no cost for one's own journal, whether a read may find frames."""
+        if self._own is None:
+            return True
+        end = self._own.end
+        return (end.segment, end.offset) != (self.saved.segment, self.saved.offset)
+
+    def read(self) -> list[Frame]:
+        """Give the next frames."""
+        return self.follower.read(EVENTS_MAX, BYTES_MAX, finished=self._own is None and not self.folder.alive)
+
+    def save(self) -> None:
+        """Move the cursor to where the follower is."""
+        if self.follower.position != self.saved:
+            self._cursor.save(self.follower.position)
+            self.saved = self.follower.position
+
+    def close(self) -> None:
+        """Let go of files."""
+        self.state.flush()
+        self.follower.close()
+        self._cursor.close()
+
+
+class Delivery:
+    """The loop of one backend; a thread once started."""
+
+    def __init__(self, backend: Backend, report: Report, on_progress: Callable[[], None]) -> None:
+        """Take the backend; `on_progress` is called after a cursor moved."""
+        self.backend = backend
+        self.key = backend_key(backend.identity)
+        self.idle = False
+        self.failures = 0
+        self.last_error: str | None = None
+        self._report, self._on_progress = report, on_progress
+        self._sources: dict[str, Source] = {}
+        self._lock = Lock()
+        self._wake, self._stop = Event(), Event()
+        self._thread: Thread | None = None
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(BackendError),
+            wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
+            stop=tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            reraise=True,
+        )
+
+    def add_source(self, folder: Folder, own: End | None = None) -> None:
+        """Deliver a folder too, whose delivery lock this process holds."""
+        with self._lock:
+            self._sources[folder.path.name] = Source(folder, self.key, self._report, own)
+        self.wake()
+
+    def drop_source(self, name: str) -> None:
+        """Let go of a folder that is done."""
+        with self._lock:
+            source = self._sources.pop(name, None)
+        if source is not None:
+            source.close()
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread = Thread(target=self._run, name=f"eventlog-{self.key}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the append under way; what was not delivered stays in the journal."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        for name in list(self._sources):
+            self.drop_source(name)
+
+    def wake(self) -> None:
+        """Tell an idle loop that there is something new."""
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                moved = self._step()
+            except BackendError:
+                return  # stopped while the backend was away
+            except Exception as error:
+                logger.exception("delivery to %s met a fault of ours; it is tried again", self.backend.identity)
+                self._failed(BackendUnavailable(f"{type(error).__name__} in the delivery loop"))
+                self._stop.wait(BACKOFF_MAX_S)
+                continue
+            if not moved:
+                self._sleep()
+
+    def _sleep(self) -> None:
+        self.idle = True
+        if not any(source.has_more() for source in self._own_sources()):
+            self._wake.wait(IDLE_S)
+        self.idle = False
+        self._wake.clear()
+
+    def _own_sources(self) -> list[Source]:
+        with self._lock:
+            return [source for source in self._sources.values() if source.is_own]
+
+    def _step(self) -> bool:
+        """Deliver one batch of each folder; tell whether anything moved."""
+        with self._lock:
+            sources = list(self._sources.values())
+        return any([self._deliver_from(source) for source in sources])
+
+    def _deliver_from(self, source: Source) -> bool:
+        if not source.has_more():
+            return False
+        frames = source.read()
+        if frames:
+            self._retrying.copy()(self._append, source, grouped(frames))
+            source.state.value.delivered += sum(frame.events for frame in frames)
+        if source.follower.position == source.saved:
+            return False
+        source.save()
+        source.state.touch()
+        self._on_progress()
+        return True
+
+    def _append(self, source: Source, batch: Mapping[str, list[bytes]]) -> None:
+        try:
+            failed = self.backend.append(batch)
+            for session in failed:
+                raise failed[session]
+            self._remove_cleared(batch)
+        except BackendError as error:
+            source.state.value.retries += 1
+            self._failed(error)
+            self._tell(source)
+            raise
+        self._succeeded(source)
+
+    def _remove_cleared(self, batch: Mapping[str, list[bytes]]) -> None:
+        """Remove what a clear without retention hides, once its marker is stored."""
+        for session, records in batch.items():
+            for record in records:
+                if record[KIND_AT] == Kind.CLEARED and _retains_nothing(record):
+                    self.backend.remove(session, record[:ID_BYTES])
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        found = f"{type(error).__name__}: {error}"
+        if self.failures == 1 or found != self.last_error:
+            logger.warning("delivery to %s waits: %s", self.backend.identity, found)
+        self.last_error = found
+
+    def _tell(self, source: Source) -> None:
+        value = source.state.value
+        value.state = self.state
+        value.last_error = self.last_error
+        source.state.touch()
+
+    def _succeeded(self, source: Source) -> None:
+        if self.failures:
+            logger.warning("delivery to %s goes on after %d failed attempts", self.backend.identity, self.failures)
+            self.failures, self.last_error = 0, None
+            self._tell(source)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether this process delivers to the backend."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def state(self) -> State:
+        """Tell how the last attempts went."""
+        if not self.failures:
+            return "ok"
+        return "down" if self.failures >= DOWN_AFTER_FAILURES else "retrying"
+
+
+def grouped(frames: list[Frame]) -> dict[str, list[bytes]]:
+    """Gather the records of frames by session."""
+    batch: dict[str, list[bytes]] = {}
+    for frame in frames:
+        if frame.events:
+            batch.setdefault(frame.session.decode(), []).extend(frame.records)
+    return batch
+
+
+def _retains_nothing(record: bytes) -> bool:
+    try:
+        event = decode(record)
+    except DamagedBody:
+        return False
+    return isinstance(event, HistoryCleared) and (event.erase or event.retain_ms == 0)

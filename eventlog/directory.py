@@ -1,0 +1,266 @@
+"""Room: a journal's directory: one folder a writer, locks, the bound, what may be removed.
+
+    <root>/
+      lock                    held while a folder is made or leftovers are cleared
+      high-water              the highest tick that any writer of this host gave out
+      <writer, 16 hex>/       built and locked under a temporary name, then renamed
+        writer.lock           held by the process that writes here, for life
+        delivery.lock         held by the process that delivers from here
+        backends              which backends the events are for: {key: identity}
+        00000001.seg .idx     segments (frames.py) and their indexes (index.py)
+        <key>.cursor          how far a backend has got (follower.py)
+        <key>.state           what its deliverer tells of it
+
+Invariants:
+* A segment is removed only when the cursors of all its folder's backends are past it, and are on the disk.
+* A folder is removed only when its writer is dead, all of it is delivered, and the delivery lock is held.
+* Nothing is moved or truncated for another process to deliver it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from struct import Struct
+from zlib import crc32
+
+import msgspec
+
+from eventlog.clock import COUNTER_BITS, tick_of
+from eventlog.events import ID_BYTES
+from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
+from eventlog.follower import Cursor, SegmentReader, segment_numbers
+from eventlog.journal import INDEX_SUFFIX, SUFFIX, Position, index_path, segment_path
+from eventlog.locks import FileLock, is_locked
+from eventlog.place import backend_key, prepare
+
+_HIGH_WATER = Struct("<QI")
+_TEMPORARY = ".new-"
+
+
+class Folder:
+    """One writer's folder, as its writer, its deliverer or a reader sees it."""
+
+    def __init__(self, path: Path) -> None:
+        """Name it; nothing is opened."""
+        self.path = path
+        self.writer_lock = FileLock(path / "writer.lock")
+        self.delivery_lock = FileLock(path / "delivery.lock")
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether its writer lives (in this process or another)."""
+        return self.writer_lock.held or is_locked(self.path / "writer.lock")
+
+    def backends(self) -> dict[str, str]:
+        """Give key -> identity of the backends that its events are for."""
+        try:
+            return msgspec.json.decode((self.path / "backends").read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def cursor(self, key: str) -> Cursor:
+        """Give the cursor of one backend, unopened."""
+        return Cursor(self.path / f"{key}.cursor")
+
+    def state_path(self, key: str) -> Path:
+        """Give the place of what the deliverer tells of a backend."""
+        return self.path / f"{key}.state"
+
+    def end(self) -> Position:
+        """Give where the last whole frame ends, for a folder of any process."""
+        for number in reversed(segment_numbers(self.path)):
+            try:
+                segment = SegmentReader(self.path, number)
+            except FileNotFoundError:
+                continue
+            last, header, size = segment.last_frame(), segment.header, segment.size_bytes
+            segment.close()
+            if last is not None:
+                return Position(number, last.end, last.ordinal + last.events)
+            if header is not None:
+                return Position(number, size, header.first_ordinal)
+        return Position(0, 0, 0)
+
+    def is_delivered(self, key: str) -> bool:
+        """Tell whether a backend has all that is here; sure only while nobody writes."""
+        numbers = segment_numbers(self.path)
+        cursor = self.cursor(key)
+        position = cursor.load()
+        cursor.close()
+        if not numbers or position.segment > numbers[-1]:
+            return True
+        size = segment_path(self.path, numbers[-1]).stat().st_size
+        return position.segment == numbers[-1] and position.offset >= size
+
+    def release(self) -> None:
+        """Close both locks."""
+        self.delivery_lock.close()
+        self.writer_lock.close()
+
+
+class Directory:
+    """All the folders of one journal."""
+
+    def __init__(self, root: Path, files: Files) -> None:
+        """Make or check the place; `ConfigurationError` if it is not fit (place.py)."""
+        self.root = prepare(root)
+        self._files = files
+        self._lock_path = root / "lock"
+        self._lock_exclusively().close()
+
+    def folders(self) -> list[Folder]:
+        """Give every writer's folder, dead or alive."""
+        try:
+            names = sorted(os.listdir(self.root))
+        except FileNotFoundError:
+            return []
+        return [Folder(self.root / name) for name in names if _is_writer_name(name)]
+
+    def new_folder(self, writer: bytes, identities: Iterable[str], *, deliver: bool) -> Folder:
+        """Make a folder for a new writer, with its locks held; `OSError` if there is no room."""
+        with_lock = self._lock_exclusively()
+        try:
+            self._clear_leftovers()
+            temporary = Folder(self.root / f"{_TEMPORARY}{writer.hex()}")
+            temporary.path.mkdir(mode=PRIVATE_FOLDER)
+            temporary.writer_lock.acquire()
+            if deliver:
+                temporary.delivery_lock.acquire()
+            wanted = {backend_key(identity): identity for identity in identities}
+            _write_private(temporary.path / "backends", msgspec.json.encode(wanted))
+            path = self.root / writer.hex()
+            temporary.path.rename(path)
+        finally:
+            with_lock.close()
+        return _renamed(temporary, path)
+
+    def _lock_exclusively(self) -> FileLock:
+        lock = FileLock(self._lock_path)
+        while not lock.acquire(wait=True):
+            prepare(self.root)
+        return lock
+
+    def _clear_leftovers(self) -> None:
+        """Remove what died half built; only under the directory's lock."""
+        for path in self.root.glob(f"{_TEMPORARY}*"):
+            if not is_locked(path / "writer.lock"):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def usage_bytes(self) -> int:
+        """Give the bytes of all segments and indexes, set-aside ones included."""
+        return sum(usage for usage in map(_folder_bytes, self._segment_folders()))
+
+    def _segment_folders(self) -> list[Path]:
+        aside = self.root / "aside"
+        return [folder.path for folder in self.folders()] + (list(aside.iterdir()) if aside.is_dir() else [])
+
+    def high_water(self) -> int:
+        """Give the highest tick that any writer here is known to have given out."""
+        return max([self._stored_high_water(), *map(_last_tick, self.folders())])
+
+    def raise_high_water(self, tick: int) -> None:
+        """Remember a tick, unless a higher one is known."""
+        lock = self._lock_exclusively()
+        try:
+            if tick > self._stored_high_water():
+                _write_private(self.root / "high-water", _HIGH_WATER.pack(tick, crc32(tick.to_bytes(8, "little"))))
+        finally:
+            lock.close()
+
+    def collect(self, folder: Folder) -> int:
+        """Remove what every backend of a folder has, the delivery lock held; give the bytes that came free."""
+        positions = self._saved_positions(folder)
+        floor = min((position.segment for position in positions.values()), default=0)
+        freed = 0
+        for number in segment_numbers(folder.path):
+            if number < floor:
+                freed += self._remove_segment(folder.path, number)
+        return freed
+
+    def remove_if_done(self, folder: Folder) -> bool:
+        """Remove a dead writer's folder when every backend has all of it, the delivery lock held."""
+        if folder.alive or not all(map(folder.is_delivered, folder.backends())):
+            return False
+        self._saved_positions(folder)
+        tick = _last_tick(folder)
+        if tick:
+            self.raise_high_water(tick)
+        for number in segment_numbers(folder.path):
+            self._remove_segment(folder.path, number)
+        shutil.rmtree(folder.path, ignore_errors=True)
+        return True
+
+    def _saved_positions(self, folder: Folder) -> Mapping[str, Position]:
+        """Put the cursors on the disk and give them: on their word something is about to go."""
+        positions = {}
+        for key in folder.backends():
+            cursor = folder.cursor(key)
+            positions[key] = cursor.load()
+            cursor.sync()
+            cursor.close()
+        return positions
+
+    def _remove_segment(self, folder: Path, number: int) -> int:
+        path = segment_path(folder, number)
+        size = path.stat().st_size
+        self._files.unlink(path)
+        self._files.unlink(index_path(folder, number))
+        return size
+
+    def _stored_high_water(self) -> int:
+        try:
+            data = (self.root / "high-water").read_bytes()
+        except OSError:
+            return 0
+        if len(data) != _HIGH_WATER.size:
+            return 0
+        tick, crc = _HIGH_WATER.unpack(data)
+        return int(tick) if crc == crc32(tick.to_bytes(8, "little")) else 0
+
+
+def _is_writer_name(name: str) -> bool:
+    return len(name) == 16 and not name.startswith(".") and all(letter in "0123456789abcdef" for letter in name)
+
+
+def _renamed(folder: Folder, path: Path) -> Folder:
+    folder.path = path
+    folder.writer_lock.path = path / "writer.lock"
+    folder.delivery_lock.path = path / "delivery.lock"
+    return folder
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+    try:
+        os.pwrite(descriptor, data, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _folder_bytes(path: Path) -> int:
+    try:
+        with os.scandir(path) as entries:
+            return sum(entry.stat().st_size for entry in entries if entry.name.endswith((SUFFIX, INDEX_SUFFIX)))
+    except FileNotFoundError:
+        return 0
+
+
+def _last_tick(folder: Folder) -> int:
+    """Give the tick of the last event in a folder, 0 where there is none: what a kill left unsaid.
+
+    A session that was pushed ahead of the wall does not count: the file's own time is the most it can say.
+    """
+    for number in reversed(segment_numbers(folder.path)):
+        try:
+            segment = SegmentReader(folder.path, number)
+        except FileNotFoundError:
+            continue
+        last = segment.last_frame()
+        segment.close()
+        if last is not None and last.records:
+            written_ms = int(segment_path(folder.path, number).stat().st_mtime * 1000)
+            return min(tick_of(last.records[-1][:ID_BYTES]), (written_ms + 1) << COUNTER_BITS)
+    return 0

@@ -1,0 +1,102 @@
+"""Room: how a log stands, put together from what lies in the directory: the same from any process.
+
+Rules:
+* Lag is counted by ordinals, not by reading what is pending.
+* Nothing here holds a message or a credential.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import time_ns
+
+from eventlog.directory import Directory, Folder
+from eventlog.events import ID_BYTES
+from eventlog.follower import SegmentReader, segment_numbers
+from eventlog.frames import HEADER_BYTES
+from eventlog.incarnation import Incarnation
+from eventlog.journal import Position, segment_path
+from eventlog.statefile import read_state
+from eventlog.status import BackendStatus, DelivererState, State, Status
+
+_RANK: dict[State, int] = {"ok": 0, "retrying": 1, "down": 2}
+
+
+def gather(live: Incarnation) -> Status:
+    """Give the status of a log's directory and backends."""
+    folders = live.directory.folders()
+    ends = {folder.path: folder.end() for folder in folders}
+    kinds = [what for _, _, what in live.damage]
+    return Status(
+        backends={
+            name: _backend(folders, ends, live.keys[name], backend.identity, live)
+            for name, backend in live.backends.items()
+        },
+        journal=str(live.directory.root),
+        journal_bytes=live.directory.usage_bytes(),
+        segments=sum(len(segment_numbers(folder.path)) for folder in folders),
+        clock_drift_s=max(0.0, (live.clock.last_ms - time_ns() // 1_000_000) / 1000) if live.clock.last else 0.0,
+        incomplete_reads=live.reader.incomplete_reads,
+        quarantined=len(live.reader.quarantined),
+        damaged_frames=kinds.count("damage") + kinds.count("no segment"),
+        torn_tails=kinds.count("torn tail"),
+        other_journals=_others(live.directory),
+    )
+
+
+def _backend(
+    folders: list[Folder], ends: dict[Path, Position], key: str, identity: str, live: Incarnation
+) -> BackendStatus:
+    concerned = [folder for folder in folders if key in folder.backends()]
+    states = [read_state(folder.state_path(key)) for folder in concerned]
+    delivery = live.deliveries[key]
+    if delivery.running:
+        states.append(DelivererState(state=delivery.state, last_error=delivery.last_error))
+    worst = max(states, key=lambda state: _RANK[state.state], default=DelivererState())
+    lags = [_lag(folder, key, ends[folder.path]) for folder in concerned]
+    return BackendStatus(
+        identity=identity,
+        state=worst.state,
+        lag_events=sum(events for events, _, _ in lags),
+        lag_bytes=sum(size for _, size, _ in lags),
+        oldest_age_s=max((age for _, _, age in lags), default=0.0),
+        delivered=sum(state.delivered for state in states),
+        retries=sum(state.retries for state in states),
+        dead_letters=sum(state.dead_letters for state in states),
+        last_error=worst.last_error,
+    )
+
+
+def _lag(folder: Folder, key: str, end: Position) -> tuple[int, int, float]:
+    """Give the events, the bytes and the age in seconds of what a backend lacks of a folder."""
+    cursor = folder.cursor(key)
+    position = cursor.load()
+    cursor.close()
+    if position[:2] >= end[:2]:
+        return 0, 0, 0.0
+    numbers = [number for number in segment_numbers(folder.path) if number >= position.segment]
+    sizes = {number: segment_path(folder.path, number).stat().st_size for number in numbers}
+    before = position.offset if position.segment in sizes else 0
+    return max(0, end.ordinal - position.ordinal), max(0, sum(sizes.values()) - before), _age_s(folder, position, numbers)
+
+
+def _age_s(folder: Folder, position: Position, numbers: list[int]) -> float:
+    for number in numbers:
+        segment = SegmentReader(folder.path, number)
+        try:
+            for frame in segment.scan(position.offset if number == position.segment else HEADER_BYTES):
+                if frame.records:
+                    ms = int.from_bytes(frame.records[0][:ID_BYTES][:6], "big")
+                    return max(0.0, (time_ns() // 1_000_000 - ms) / 1000)
+        finally:
+            segment.close()
+    return 0.0
+
+
+def _others(directory: Directory) -> int:
+    """Count the journals beside this one that still hold something."""
+    count = 0
+    for path in directory.root.parent.iterdir():
+        if path != directory.root and (path / "high-water").exists():
+            count += any(path.glob("*/*.seg"))
+    return count

@@ -1,0 +1,260 @@
+"""Room: one writer's segments: append, sync, rotate.
+
+Invariants:
+* `append` returns only after the whole frame was handed to the operating system. When it raises, nothing of the frame
+  is left to read: the writer cuts back to the last good offset, or leaves the segment for a new one.
+* One lock guards ids and frames, the clock's: ids rise in the order of frames.
+* A segment is written by one process only; a higher number means that the lower one is finished.
+* The index and the end are set after the write, never before (index.py).
+* Syncs run beside appends, never under their lock; concurrent callers of `sync` share one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from eventlog.clock import Clock
+from eventlog.errors import JournalError
+from eventlog.events import EventId
+from eventlog.files import Files, write_all
+from eventlog.frames import HEADER_BYTES, SegmentHeader, new_header, pack_frame, pack_header
+from eventlog.index import IndexWriter, buckets_for, index_bytes, session_hash
+
+SUFFIX = ".seg"
+INDEX_SUFFIX = ".idx"
+
+
+class Position(NamedTuple):
+    """A place between two frames of one writer; `segment` 0 is before the first."""
+
+    segment: int
+    offset: int
+    ordinal: int
+
+
+START = Position(0, 0, 0)
+
+
+class Key:
+    """A session's name as the journal needs it, worked out once."""
+
+    __slots__ = ("hash", "session")
+
+    def __init__(self, session: bytes) -> None:
+        """Take the encoded session id."""
+        self.session = session
+        self.hash = session_hash(session)
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Give the place of a segment."""
+    return folder / f"{number:08d}{SUFFIX}"
+
+
+def index_path(folder: Path, number: int) -> Path:
+    """Give the place of a segment's index."""
+    return folder / f"{number:08d}{INDEX_SUFFIX}"
+
+
+class _Segment:
+    """An open segment; `end` and `ordinal` are where the next frame goes."""
+
+    def __init__(self, files: Files, folder: Path, header: SegmentHeader) -> None:
+        self.header = header
+        self.mask = header.buckets - 1
+        self.path = segment_path(folder, header.number)
+        self.index = IndexWriter(files, index_path(folder, header.number), header.buckets)
+        self.descriptor = -1
+        try:
+            self.descriptor = files.create(self.path)
+            write_all(files, self.descriptor, pack_header(header), 0)
+        except OSError:
+            self._undo(files)
+            raise
+        self.end = HEADER_BYTES
+
+    def _undo(self, files: Files) -> None:
+        if self.descriptor >= 0:
+            files.unlink(self.path)
+        self.close()
+        files.unlink(self.index.path)
+
+    def close(self) -> None:
+        self.index.close()
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Journal:
+    """The segments that one process writes."""
+
+    def __init__(self, files: Files, folder: Path, clock: Clock, writer: bytes, segment_bytes: int) -> None:
+        """Start the first segment in `folder`; `JournalError` if that cannot be."""
+        self._files, self._folder, self._clock, self._writer = files, folder, clock, writer
+        self._segment_bytes = segment_bytes
+        self._buckets = buckets_for(segment_bytes)
+        self._lock, self._sync_lock = clock.lock, Lock()
+        self._number = self._ordinal = 0
+        self._unsynced: list[_Segment] = []
+        self._synced = START
+        self._folder_dirty = True
+        self._sync_failure: OSError | None = None
+        self._broken = False
+        self.allowance_bytes = 0
+        """What may still be written before the directory's bound is looked at again; the caller looks."""
+        try:
+            self._segment = self._new_segment()
+        except OSError as error:
+            raise _failure("start a segment", folder, error) from error
+
+    @property
+    def end(self) -> Position:
+        """Where the next frame goes: all before it is acknowledged."""
+        with self._lock:
+            return Position(self._number, self._segment.end, self._ordinal)
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether the current segment holds no frame."""
+        return self._segment.end == HEADER_BYTES
+
+    @property
+    def dirty(self) -> bool:
+        """Tell whether anything was written that no sync has covered."""
+        return self._ordinal != self._synced.ordinal or self._folder_dirty
+
+    def append(self, key: Key, bodies: Sequence[bytes], wall_ms: int) -> list[EventId]:
+        """Write the events of one call as one frame and give their ids; `JournalError` if it could not be written."""
+        with self._lock:
+            session = key.session
+            make = self._clock.next
+            ids = [make(session, wall_ms) for _ in bodies]
+            self._write(key, [event_id + body for event_id, body in zip(ids, bodies, strict=True)])
+            return ids
+
+    def append_one(self, key: Key, body: bytes, wall_ms: int) -> EventId:
+        """Do as `append`, for one event: the hot path."""
+        with self._lock:
+            event_id = self._clock.next(key.session, wall_ms)
+            self._write(key, (event_id + body,))
+            return event_id
+
+    def append_records(self, session: bytes, records: Sequence[bytes]) -> None:
+        """Write records that have their ids already (what is set aside, what a failed sync left in doubt)."""
+        with self._lock:
+            self._write(Key(session), records)
+
+    def _write(self, key: Key, records: Sequence[bytes]) -> None:
+        if self._sync_failure is not None:
+            self._raise_sync_failure()
+        segment = self._segment
+        bucket = key.hash & segment.mask
+        frame = pack_frame(segment.header, segment.index.heads[bucket], self._ordinal, key.session, records)
+        size = len(frame)
+        if segment.end + size > self._segment_bytes or self._broken:
+            segment = self._rotate(segment)
+            bucket = key.hash & segment.mask
+            frame = pack_frame(segment.header, segment.index.heads[bucket], self._ordinal, key.session, records)
+        try:
+            if self._files.write(segment.descriptor, frame, segment.end) != size:
+                write_all(self._files, segment.descriptor, frame, segment.end)
+        except OSError as error:
+            self._cut_back(segment)
+            raise _failure("write", segment.path, error) from error
+        segment.index.set(bucket, segment.end)
+        segment.end += size
+        self._ordinal += len(records)
+        self.allowance_bytes -= size
+
+    def _cut_back(self, segment: _Segment) -> None:
+        try:
+            self._files.truncate(segment.descriptor, segment.end)
+        except OSError:
+            self._broken = True
+
+    def _rotate(self, segment: _Segment) -> _Segment:
+        if segment.end == HEADER_BYTES and not self._broken:
+            return segment
+        try:
+            fresh = self._new_segment()
+        except OSError as error:
+            raise _failure("start a segment", self._folder, error) from error
+        self._unsynced.append(segment)
+        self._segment, self._broken = fresh, False
+        return fresh
+
+    def _new_segment(self) -> _Segment:
+        header = new_header(self._writer, self._number + 1, self._ordinal, self._buckets)
+        segment = _Segment(self._files, self._folder, header)
+        self._number += 1
+        self._folder_dirty = True
+        self.allowance_bytes -= HEADER_BYTES + index_bytes(self._buckets)
+        return segment
+
+    def rotate(self) -> None:
+        """Finish the current segment, if there is anything in it, so that it can be removed once delivered."""
+        with self._lock:
+            self._rotate(self._segment)
+
+    def sync(self) -> None:
+        """Put all that was appended before the call on the disk; `JournalError` if the disk refuses."""
+        wanted = self.end
+        with self._sync_lock:
+            if self._synced >= wanted and not self._folder_dirty:
+                return
+            with self._lock:
+                reached = Position(self._number, self._segment.end, self._ordinal)
+                finished, current = self._unsynced, self._segment
+                names, self._folder_dirty = self._folder_dirty, False
+            try:
+                self._sync_files([*finished, current], names=names)
+            except OSError as error:
+                self._folder_dirty = True
+                raise _failure("sync", self._folder, error) from error
+            with self._lock:
+                del self._unsynced[: len(finished)]
+            for segment in finished:
+                segment.close()
+            self._synced = reached
+
+    def _sync_files(self, segments: list[_Segment], *, names: bool) -> None:
+        for segment in segments:
+            self._files.sync(segment.descriptor)
+        if names:
+            self._files.sync_folder(self._folder)
+
+    def sync_in_background(self) -> OSError | None:
+        """Do as `sync` where no caller waits: a failure is kept for the next append, and returned."""
+        try:
+            self.sync()
+        except JournalError as error:
+            self._sync_failure = error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error))
+            return self._sync_failure
+        return None
+
+    def _raise_sync_failure(self) -> None:
+        error, self._sync_failure = self._sync_failure, None
+        raise _failure("sync what was written before to", self._folder, error or OSError()) from error
+
+    def close(self) -> None:
+        """Sync and let go; `JournalError` if the sync fails, after letting go."""
+        try:
+            self.sync()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of descriptors and pages without a sync: in a forked child, whose parent goes on writing."""
+        for segment in [*self._unsynced, self._segment]:
+            segment.close()
+        self._unsynced = []
+
+
+def _failure(what: str, where: Path, error: OSError) -> JournalError:
+    return JournalError(f"expected to {what} {where}, found {error.strerror or error}; the event was not accepted")
+

@@ -1,0 +1,71 @@
+"""Room: flocks. Who holds one is alive; the kernel lets go when the last descriptor closes.
+
+Rules:
+* A child process closes inherited descriptors and never unlocks them: an unlock would reach the parent's lock.
+* A lock counts only if the file is still the one at its path; a remover holds the lock while it unlinks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from eventlog.files import PRIVATE_FILE
+
+
+class FileLock:
+    """An exclusive flock on a file, held from `acquire` to `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; nothing is opened yet."""
+        self.path = path
+        self._descriptor = -1
+
+    @property
+    def held(self) -> bool:
+        """Tell whether this object has the lock."""
+        return self._descriptor >= 0
+
+    def acquire(self, *, wait: bool = False) -> bool:
+        """Take the lock, making the file if its folder is there; False if another holds it or the folder is gone."""
+        if self.held:
+            return True
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
+        except FileNotFoundError:
+            return False
+        if self._lock(descriptor, wait=wait):
+            self._descriptor = descriptor
+            return True
+        os.close(descriptor)
+        return False
+
+    def _lock(self, descriptor: int, *, wait: bool) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            return os.fstat(descriptor).st_ino == self.path.stat().st_ino
+        except (BlockingIOError, FileNotFoundError):
+            return False
+
+    def close(self) -> None:
+        """Close the descriptor, which lets go unless another process inherited it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether any process holds the lock, without ever standing in the way of one that wants it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

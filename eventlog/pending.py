@@ -1,0 +1,110 @@
+"""Room: what the journals of this host hold for a session that a backend does not have yet.
+
+Invariants:
+* The cursor is read before the frames: what is delivered meanwhile is seen twice, never not at all.
+* It spans all writers of the directory, dead or alive, through files only: one worker's add is in the next read of
+  its sibling. The index keeps the cost off the backlog's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock
+
+from eventlog.directory import Directory, Folder
+from eventlog.follower import Cursor, SegmentReader, segment_numbers
+from eventlog.frames import HEADER_BYTES
+from eventlog.journal import Position
+
+
+class _FolderView:
+    """One writer's folder, with its segments and cursors kept open between reads."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._cursors: dict[str, Cursor] = {}
+        self._segments: dict[int, SegmentReader] = {}
+
+    def records(self, session: bytes, key: str) -> Iterator[bytes]:
+        position = self._cursor(key).load()
+        for number, segment in self._after(position):
+            floor = position.offset if number == position.segment else HEADER_BYTES
+            for frame in segment.newest(session, floor):
+                yield from frame.records
+
+    def sessions(self, key: str) -> Iterator[str]:
+        position = self._cursor(key).load()
+        for number, segment in self._after(position):
+            for frame in segment.scan(position.offset if number == position.segment else HEADER_BYTES):
+                if frame.events:
+                    yield frame.session.decode()
+
+    def _cursor(self, key: str) -> Cursor:
+        cursor = self._cursors.get(key)
+        if cursor is None:
+            cursor = self._cursors[key] = self._folder.cursor(key)
+        return cursor
+
+    def _after(self, position: Position) -> list[tuple[int, SegmentReader]]:
+        for number in [number for number in self._segments if number < position.segment]:
+            self._segments.pop(number).close()
+        self._open_new(position.segment)
+        return sorted(self._segments.items())
+
+    def _open_new(self, first: int) -> None:
+        """Open what is there and not open yet; a name more than the highest known is all that can be new."""
+        known = max(self._segments, default=0)
+        if known and not self._open(known + 1):
+            return
+        for number in segment_numbers(self._folder.path):
+            if number >= first:
+                self._open(number)
+
+    def _open(self, number: int) -> bool:
+        if number not in self._segments:
+            try:
+                self._segments[number] = SegmentReader(self._folder.path, number)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def close(self) -> None:
+        for segment in self._segments.values():
+            segment.close()
+        for cursor in self._cursors.values():
+            cursor.close()
+
+
+class PendingView:
+    """All writers' folders of one directory."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Open nothing yet."""
+        self._directory = directory
+        self._views: dict[str, _FolderView] = {}
+        self._lock = Lock()
+
+    def records(self, session: bytes, key: str) -> list[bytes]:
+        """Give the session's records past the backend's cursors, in no order, maybe doubled."""
+        with self._lock:
+            return [record for view in self._current() for record in view.records(session, key)]
+
+    def sessions(self, key: str) -> set[str]:
+        """Give the sessions that have anything past the backend's cursors; reads through the whole backlog."""
+        with self._lock:
+            return {session for view in self._current() for session in view.sessions(key)}
+
+    def _current(self) -> list[_FolderView]:
+        names = {folder.path.name: folder for folder in self._directory.folders()}
+        for gone in self._views.keys() - names.keys():
+            self._views.pop(gone).close()
+        for name in names.keys() - self._views.keys():
+            self._views[name] = _FolderView(names[name])
+        return list(self._views.values())
+
+    def close(self) -> None:
+        """Let go of files."""
+        with self._lock:
+            for view in self._views.values():
+                view.close()
+            self._views = {}

@@ -1,0 +1,58 @@
+"""Room: the port that every store stands behind, the smallest contract that six different ones can keep.
+
+Rules:
+* A record is `id + body` (codec.py). Equal id means the same event: `append` is idempotent by id, in any order, with
+  any doubles; of two bodies under one id the larger bytes win.
+* `append` raises only if nothing is known to be stored; otherwise it returns the sessions that failed.
+* Two errors cross the port: `BackendUnavailable` (try again) and `EventRejected` (never will).
+* No credentials in `identity`, which is the same from a URL and from an object.
+* A backend is used by several threads at once. `after_fork` drops what was inherited without touching it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from eventlog.errors import BackendError
+
+Batch = Mapping[str, Sequence[bytes]]
+"""Session id -> its records."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A store of events."""
+
+    @property
+    def scheme(self) -> str:
+        """The short name that its URLs have: 'redis'."""
+
+    @property
+    def identity(self) -> str:
+        """Which store this is, without credentials: 'redis:127.0.0.1:6379/0'."""
+
+    @property
+    def page_events(self) -> int:
+        """How many events one read asks for at first, newest first."""
+
+    def append(self, batch: Batch) -> dict[str, BackendError]:
+        """Store every record; return the sessions that failed, each with its error. Raises `BackendUnavailable`."""
+
+    def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
+        """Give the newest `limit` records with an id smaller than `before`, in ascending order."""
+
+    async def aread(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
+        """Do as `read`, with the client's own async API where it has one."""
+
+    def sessions(self, prefix: str = "") -> Iterator[str]:
+        """Give the ids of the sessions that hold any event, in any order, each once."""
+
+    def remove(self, session: str, before: bytes) -> None:
+        """Remove the session's events with an id smaller than `before`."""
+
+    def after_fork(self) -> None:
+        """Forget, in a child process, every connection of the parent without closing or unlocking it."""
+
+    def close(self) -> None:
+        """Let go of connections; closing twice is harmless."""

@@ -1,0 +1,229 @@
+"""Room: one session read: pending view, then a backend, merged and folded. The steps are pure; two drivers run them.
+
+Invariants:
+* The pending view is taken first, then the backend is read: nothing falls between.
+* Pages are read newest first and it stops at `last` visible messages, at a clear, or at the beginning.
+* A backend that does not answer is passed over for the next, then for what this process last saw: the answer is then
+  not `complete`, and counted. Every id that is met is observed by the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from threading import Lock
+from time import monotonic
+from typing import NamedTuple
+
+from eventlog.clock import Clock, is_damage
+from eventlog.errors import BackendUnavailable
+from eventlog.events import ID_BYTES
+from eventlog.pending import PendingView
+from eventlog.place import backend_key
+from eventlog.ports import Backend
+from eventlog.projections.messages import Folded, fold_merged, merge
+
+CACHE_BYTES_MAX = 32 << 20
+BREAKER_FIRST_S, BREAKER_MAX_S = 0.5, 8.0
+_PAGE_MIN = 16
+_GROWTH = 4
+
+logger = logging.getLogger("eventlog.reading")
+
+
+class Query(NamedTuple):
+    """What a caller wants of a session."""
+
+    session: str
+    encoded: bytes
+    now_ms: int
+    last: int | None = None
+    before: bytes | None = None
+    """Only ids smaller than this; the present is None."""
+
+
+class Answer(NamedTuple):
+    """What a read gives, with where it came from."""
+
+    folded: Folded
+    source: str
+    complete: bool
+
+
+class Page(NamedTuple):
+    """One read of a backend."""
+
+    before: bytes | None
+    limit: int
+
+
+Steps = Generator[Page, list[bytes], tuple[list[bytes], Folded]]
+
+
+def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
+    """Ask for pages until what is wanted is complete; give the records read and their fold."""
+    pending = [record for record in pending if query.before is None or record[:ID_BYTES] < query.before]
+    limit = page_events if query.last is None else min(page_events, max(_PAGE_MIN, query.last))
+    before, stored = query.before, []
+    while True:
+        page = yield Page(before, limit)
+        stored = page + stored
+        at_start = len(page) < limit
+        floor = b"" if at_start else page[0][:ID_BYTES]
+        records = merge([record for record in pending if record[:ID_BYTES] >= floor], stored)
+        folded = fold_merged(records, query.now_ms)
+        if at_start or folded.cut or (query.last is not None and len(folded.messages) >= query.last):
+            return records, folded
+        before, limit = floor, limit * _GROWTH
+
+
+class _Store:
+    """A backend with its breaker: after a failed read it is left alone for a while."""
+
+    def __init__(self, name: str, backend: Backend) -> None:
+        self.name, self.backend = name, backend
+        self.key = backend_key(backend.identity)
+        self._pause_s = 0.0
+        self._closed_until = 0.0
+
+    @property
+    def usable(self) -> bool:
+        return monotonic() >= self._closed_until
+
+    def failed(self, error: Exception) -> None:
+        if not self._pause_s:
+            logger.warning("reads pass over %s: %s", self.backend.identity, error)
+        self._pause_s = min(BREAKER_MAX_S, self._pause_s * 2 or BREAKER_FIRST_S)
+        self._closed_until = monotonic() + self._pause_s
+
+    def answered(self) -> None:
+        if self._pause_s:
+            logger.warning("reads use %s again", self.backend.identity)
+            self._pause_s = self._closed_until = 0.0
+
+
+class _Seen:
+    """The sessions as this process last saw them, within a bound of bytes."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._bytes = 0
+        self._entries: OrderedDict[str, tuple[list[bytes], list[bytes], int]] = OrderedDict()
+
+    def keep(self, query: Query, records: list[bytes]) -> None:
+        """Remember a read; one that asked for the last few is kept beside the last whole one."""
+        with self._lock:
+            whole, _, held = self._entries.pop(query.session, ([], [], 0))
+            entry = (records, []) if query.last is None else (whole, records)
+            size = sum(map(len, records)) + (sum(map(len, whole)) if query.last is not None and whole else 0)
+            self._entries[query.session] = (*entry, size)
+            self._bytes += size - held
+            while self._bytes > CACHE_BYTES_MAX:
+                _, (_, _, freed) = self._entries.popitem(last=False)
+                self._bytes -= freed
+
+    def of(self, session: str) -> list[bytes]:
+        with self._lock:
+            whole, tail, _ = self._entries.get(session, ([], [], 0))
+            return merge(whole, tail)
+
+
+class SessionReader:
+    """Reads sessions for one process."""
+
+    def __init__(self, backends: dict[str, Backend], pending: PendingView, clock: Clock, *, strict: bool) -> None:
+        """Read from `backends`, the first one first."""
+        self._stores = [_Store(name, backend) for name, backend in backends.items()]
+        self._pending, self._clock, self._strict = pending, clock, strict
+        self._seen = _Seen()
+        self.incomplete_reads = 0
+        self.quarantined: set[bytes] = set()
+
+    def read(self, query: Query) -> Answer:
+        """Read a session; `BackendUnavailable` only with strict reads."""
+        error: BackendUnavailable | None = None
+        for store in self._stores:
+            if store.usable:
+                try:
+                    answer = self._drive(query, store)
+                except BackendUnavailable as found:
+                    error = found
+                    store.failed(found)
+                else:
+                    return self._answer(query, store, answer)
+        return self._without_backend(query, error)
+
+    def _drive(self, query: Query, store: _Store) -> tuple[list[bytes], Folded]:
+        walk = self._steps(query, store)
+        try:
+            page = next(walk)
+            while True:
+                page = walk.send(store.backend.read(query.session, before=page.before, limit=page.limit))
+        except StopIteration as done:
+            result: tuple[list[bytes], Folded] = done.value
+            return result
+
+    async def aread(self, query: Query) -> Answer:
+        """Do as `read`, with the backend's async API."""
+        error: BackendUnavailable | None = None
+        for store in self._stores:
+            if store.usable:
+                try:
+                    answer = await self._adrive(query, store)
+                except BackendUnavailable as found:
+                    error = found
+                    store.failed(found)
+                else:
+                    return self._answer(query, store, answer)
+        return self._without_backend(query, error)
+
+    async def _adrive(self, query: Query, store: _Store) -> tuple[list[bytes], Folded]:
+        walk = self._steps(query, store)
+        page = next(walk)
+        while True:
+            records = await store.backend.aread(query.session, before=page.before, limit=page.limit)
+            try:
+                page = walk.send(records)
+            except StopIteration as done:
+                result: tuple[list[bytes], Folded] = done.value
+                return result
+
+    def _steps(self, query: Query, store: _Store) -> Steps:
+        return steps(query, self._pending.records(query.encoded, store.key), store.backend.page_events)
+
+    def _answer(self, query: Query, store: _Store, found: tuple[list[bytes], Folded]) -> Answer:
+        store.answered()
+        records, folded = found
+        self._observe(query, records)
+        if query.before is None:
+            self._seen.keep(query, records)
+        complete = store is self._stores[0]
+        self.incomplete_reads += not complete
+        return Answer(self._reported(folded), store.name, complete)
+
+    def _without_backend(self, query: Query, error: BackendUnavailable | None) -> Answer:
+        if self._strict:
+            raise error or BackendUnavailable("expected a backend that answers, found each passed over after a failure")
+        self.incomplete_reads += 1
+        pending = self._pending.records(query.encoded, self._stores[0].key)
+        records = merge(self._seen.of(query.session), pending)
+        if query.before is not None:
+            records = [record for record in records if record[:ID_BYTES] < query.before]
+        self._observe(query, records)
+        return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)
+
+    def _observe(self, query: Query, records: Sequence[bytes]) -> None:
+        for record in reversed(records):
+            if not is_damage(record, query.now_ms):
+                self._clock.observe(query.encoded, record[:ID_BYTES], query.now_ms)
+                return
+
+    def _reported(self, folded: Folded) -> Folded:
+        for event_id in folded.quarantined:
+            if event_id not in self.quarantined:
+                self.quarantined.add(event_id)
+                logger.error("the body of event %s does not decode; the rest of the session is read", event_id.hex())
+        return folded
+
+

@@ -1,0 +1,1 @@
+"""Room: projections, pure folds over the events of a session."""
