@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from time import time_ns
 from typing import Any
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 
 from eventlog.adapters import missing
 from eventlog.codec import KIND_AT, decode
@@ -38,8 +38,8 @@ from eventlog.adapters.redis_clients import Clients
 GRACE_MIN_MS, GRACE_MAX_MS = 60_000, 24 * 3600 * 1000
 MARKER_MS = 90 * 24 * 3600 * 1000
 _PREFIX = b"eventlog:{"
-_KINDS = (b"}:e", b"}:x", b"}:m", b"}:n")
-_SAFE = bytes(set(range(256)) - set(b"{}%"))
+_EVENTS = b"}:e"
+_KINDS = (_EVENTS, b"}:x", b"}:m", b"}:n")
 
 
 class RedisBackend:
@@ -132,11 +132,15 @@ class RedisBackend:
 
 
 def _escape(session: str) -> bytes:
-    return quote_from_bytes(session.encode(), safe=_SAFE).encode()
+    return session.encode().replace(b"%", b"%25").replace(b"{", b"%7B").replace(b"}", b"%7D")
+
+
+def _base(session: str) -> bytes:
+    return _PREFIX + _escape(session)
 
 
 def _keys(session: str) -> list[bytes]:
-    base = _PREFIX + _escape(session)
+    base = _base(session)
     return [base + kind for kind in _KINDS]
 
 
@@ -156,9 +160,9 @@ Command = Sequence[Any]
 
 
 def _commands(session: str, records: Sequence[bytes], now_ms: int) -> list[Command]:
+    if all([record[KIND_AT] == Kind.MESSAGE for record in records]):
+        return [_zadd(_base(session) + _EVENTS, records)]
     events, expiring, markers, expiring_markers = _keys(session)
-    if all(record[KIND_AT] == Kind.MESSAGE for record in records):
-        return [_zadd(events, records)]
     permanent, timed, cuts, timed_cuts, last_ms, ttl_ms = _sorted_out(records, now_ms)
     commands = [_zadd(key, chosen) for key, chosen in ((events, permanent), (markers, cuts)) if chosen]
     if timed:

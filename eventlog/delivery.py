@@ -29,8 +29,8 @@ from eventlog.ports import Backend
 from eventlog.status import State
 from eventlog.statefile import StateFile
 
-EVENTS_MAX = 1000
-BYTES_MAX = 1 << 20
+EVENTS_MAX = 4096
+BYTES_MAX = 2 << 20
 IDLE_S = 0.5
 DOWN_AFTER_FAILURES = 3
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 2.0

@@ -127,14 +127,16 @@ def read_frame(header: SegmentHeader, data: bytes, at: int, base: int = 0) -> Fr
     prev, ordinal, events, size = _read_meta(data, start)
     start += META_BYTES
     session = data[start : start + size]
-    return Frame(base + at, base + end, prev, ordinal, events, session, _records(data, start + size, events))
+    start += size
+    records = [data[start + _SIZE.size : end]] if events == 1 else _records(data, start, events)
+    return Frame(base + at, base + end, prev, ordinal, events, session, records)
 
 
 def _records(data: bytes, at: int, events: int) -> list[bytes]:
     records = []
     for _ in range(events):
         (size,) = _read_size(data, at)
-        at += 4
+        at += _SIZE.size
         records.append(data[at : at + size])
         at += size
     return records

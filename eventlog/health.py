@@ -8,7 +8,6 @@ Rules:
 from __future__ import annotations
 
 from pathlib import Path
-from time import time_ns
 
 from eventlog.directory import Directory, Folder
 from eventlog.events import ID_BYTES
@@ -35,7 +34,7 @@ def gather(live: Incarnation) -> Status:
         journal=str(live.directory.root),
         journal_bytes=live.directory.usage_bytes(),
         segments=sum(len(segment_numbers(folder.path)) for folder in folders),
-        clock_drift_s=max(0.0, (live.clock.last_ms - time_ns() // 1_000_000) / 1000) if live.clock.last else 0.0,
+        clock_drift_s=max(0.0, (live.clock.last_ms - live.now_ms()) / 1000) if live.clock.last else 0.0,
         incomplete_reads=live.reader.incomplete_reads,
         quarantined=len(live.reader.quarantined),
         damaged_frames=kinds.count("damage") + kinds.count("no segment"),
@@ -53,7 +52,7 @@ def _backend(
     if delivery.running:
         states.append(DelivererState(state=delivery.state, last_error=delivery.last_error))
     worst = max(states, key=lambda state: _RANK[state.state], default=DelivererState())
-    lags = [_lag(folder, key, ends[folder.path]) for folder in concerned]
+    lags = [_lag(folder, key, ends[folder.path], live.now_ms()) for folder in concerned]
     return BackendStatus(
         identity=identity,
         state=worst.state,
@@ -67,7 +66,7 @@ def _backend(
     )
 
 
-def _lag(folder: Folder, key: str, end: Position) -> tuple[int, int, float]:
+def _lag(folder: Folder, key: str, end: Position, now_ms: int) -> tuple[int, int, float]:
     """Give the events, the bytes and the age in seconds of what a backend lacks of a folder."""
     cursor = folder.cursor(key)
     position = cursor.load()
@@ -77,17 +76,17 @@ def _lag(folder: Folder, key: str, end: Position) -> tuple[int, int, float]:
     numbers = [number for number in segment_numbers(folder.path) if number >= position.segment]
     sizes = {number: segment_path(folder.path, number).stat().st_size for number in numbers}
     before = position.offset if position.segment in sizes else 0
-    return max(0, end.ordinal - position.ordinal), max(0, sum(sizes.values()) - before), _age_s(folder, position, numbers)
+    return max(0, end.ordinal - position.ordinal), max(0, sum(sizes.values()) - before), _age_s(folder, position, numbers, now_ms)
 
 
-def _age_s(folder: Folder, position: Position, numbers: list[int]) -> float:
+def _age_s(folder: Folder, position: Position, numbers: list[int], now_ms: int) -> float:
     for number in numbers:
         segment = SegmentReader(folder.path, number)
         try:
             for frame in segment.scan(position.offset if number == position.segment else HEADER_BYTES):
                 if frame.records:
                     ms = int.from_bytes(frame.records[0][:ID_BYTES][:6], "big")
-                    return max(0.0, (time_ns() // 1_000_000 - ms) / 1000)
+                    return max(0.0, (now_ms - ms) / 1000)
         finally:
             segment.close()
     return 0.0

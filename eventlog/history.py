@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from time import time_ns
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventlog.clock import first_id_at
@@ -64,7 +63,7 @@ class ChatHistory:
         Raises `MessageNotSerializable`, `MessageTooLarge`, `JournalError` (`JournalFull` when the bound is reached);
         nothing was written then. `AckTimeout`: it is kept and on its way, do not add it again.
         """
-        wall_ms = time_ns() // 1_000_000
+        wall_ms = self._log.now_ms()
         body = encode_message(self._prefix, wall_ms, self._form, message, self._ttl_ms)
         if len(body) > ADD_BYTES_MAX:
             raise _too_large(len(body))
@@ -72,7 +71,7 @@ class ChatHistory:
 
     def add_many(self, messages: Iterable[Any], ack: str | None = None) -> list[EventId]:
         """Append messages that are kept together or not at all, and give their ids; raises as `add` does."""
-        wall_ms = time_ns() // 1_000_000
+        wall_ms = self._log.now_ms()
         bodies = [encode_message(self._prefix, wall_ms, self._form, message, self._ttl_ms) for message in messages]
         size = sum(map(len, bodies))
         if size > ADD_BYTES_MAX:
@@ -81,7 +80,7 @@ class ChatHistory:
 
     def clear(self, ack: str | None = None) -> EventId:
         """Hide every message so far, also those that arrive later with an earlier id; give the cut's id."""
-        wall_ms = time_ns() // 1_000_000
+        wall_ms = self._log.now_ms()
         cut = HistoryCleared(wall_ms, self._retain_ms, erase=False, history_ttl_ms=self._ttl_ms)
         return self._log._append_one(self._key, encode_cleared(cut), wall_ms, ack)  # noqa: SLF001
 
@@ -125,7 +124,7 @@ class ChatHistory:
     def _query(self, last: int | None, as_of: datetime | EventId | str | None) -> Query:
         if last is not None and (isinstance(last, bool) or not isinstance(last, int) or last < 0):
             raise ValueError(f"expected last as a number of messages, zero or more; found {last!r}")
-        before, now_ms = _bound(as_of)
+        before, now_ms = _bound(as_of, self._log.now_ms())
         return Query(self.session_id, self._key.session, now_ms, last, before)
 
 
@@ -148,15 +147,15 @@ def _as_given(found: Events) -> Messages:
     return Messages([event.message for event in found.events], found.source, complete=found.complete)
 
 
-def _bound(as_of: datetime | EventId | str | None) -> tuple[bytes | None, int]:
+def _bound(as_of: datetime | EventId | str | None, now_ms: int) -> tuple[bytes | None, int]:
     """Give the bound on ids (exclusive) and the time in ms that a read is made for."""
     if as_of is None:
-        return None, time_ns() // 1_000_000
+        return None, now_ms
     if isinstance(as_of, datetime):
         if as_of.utcoffset() is None:
             raise ValueError("expected as_of as an aware datetime, found a naive one; give it a time zone")
-        now_ms = (as_of - EPOCH) // MS
-        return first_id_at(max(0, now_ms) + 1), now_ms
+        then_ms = (as_of - EPOCH) // MS
+        return first_id_at(max(0, then_ms) + 1), then_ms
     if isinstance(as_of, (str, bytes)):
         event_id = EventId.parse(as_of) if isinstance(as_of, str) else EventId(as_of)
         return (int.from_bytes(event_id, "big") + 1).to_bytes(ID_BYTES, "big"), event_id.ms

@@ -11,10 +11,11 @@ Invariants:
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Condition, Event, RLock, Thread
-from time import monotonic, time_ns
+from time import monotonic
 
 from eventlog.clock import COUNTER_BITS, Clock, is_damage, new_writer
 from eventlog.delivery import Delivery
@@ -42,9 +43,11 @@ logger = logging.getLogger("eventlog.journal")
 class Incarnation:
     """One process's part in a log."""
 
-    def __init__(self, settings: Settings, backends: dict[str, Backend], files: Files) -> None:
+    def __init__(
+        self, settings: Settings, backends: dict[str, Backend], files: Files, now_ms: Callable[[], int]
+    ) -> None:
         """Open the directory, take over what dead writers left, begin to deliver."""
-        self.settings, self.backends, self._files = settings, backends, files
+        self.settings, self.backends, self._files, self.now_ms = settings, backends, files, now_ms
         self.keys = {name: backend_key(backend.identity) for name, backend in backends.items()}
         self.directory = Directory(settings.journal, files)
         self.damage: set[tuple[Path, int, str]] = set()
@@ -76,7 +79,7 @@ class Incarnation:
     def _high_water(self) -> int:
         tick = self.directory.high_water()
         ahead = (tick >> COUNTER_BITS << 16).to_bytes(8, "big")
-        if is_damage(ahead, time_ns() // 1_000_000):
+        if is_damage(ahead, self.now_ms()):
             logger.error("the journal's last id lies more than 24 h ahead of this clock; it is not followed")
             return 0
         return tick

@@ -12,7 +12,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Self
 
 from eventlog.adapters import from_url
+from eventlog.clock import now_ms
 from eventlog.errors import AckTimeout, Closed, ConfigurationError
 from eventlog.events import EventId
 from eventlog.files import Files
@@ -101,13 +102,20 @@ def _place(journal: str | os.PathLike[str] | None, identity: str, *, temporary: 
 class EventLog:
     """A log of chat events; `open` makes one. Safe to share between threads, and across a fork."""
 
-    def __init__(self, settings: Settings, backends: dict[str, Backend], files: Files | None = None) -> None:
-        """Begin; use `eventlog.open` instead."""
+    def __init__(
+        self,
+        settings: Settings,
+        backends: dict[str, Backend],
+        files: Files | None = None,
+        now_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        """Begin; use `eventlog.open` instead. `files` and `now_ms` stand for the disk and the wall clock."""
         self._settings, self._backends, self._files = settings, backends, files or Files()
+        self.now_ms = now_ms
         self._lock = RLock()
         self._closed = False
         self._inherited: list[Incarnation] = []
-        self._incarnation: Incarnation | None = Incarnation(settings, backends, self._files)
+        self._incarnation: Incarnation | None = Incarnation(settings, backends, self._files, now_ms)
         _open_logs.add(self)
 
     def history(self, session_id: str, ttl: timedelta | float | None = None, expiry: Expiry = "fixed") -> ChatHistory:
@@ -183,7 +191,7 @@ class EventLog:
             if self._closed:
                 raise Closed("expected an open log, found one that was closed")
             if self._incarnation is None:
-                self._incarnation = Incarnation(self._settings, self._backends, self._files)
+                self._incarnation = Incarnation(self._settings, self._backends, self._files, self.now_ms)
             return self._incarnation
 
     def _append_one(self, key: Key, body: bytes, wall_ms: int, ack: str | None) -> EventId:
