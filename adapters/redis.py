@@ -75,8 +75,9 @@ class RedisBackend:
             for session, reply in zip(owners, replies, strict=True)
             if isinstance(reply, Exception)
         }
-        if failed and len(failed) == len(set(owners)):
-            raise next(iter(failed.values()))
+        for session, reply in zip(owners, replies, strict=True):
+            if isinstance(reply, Exception) and not _is_of_one_session(reply):
+                raise failed[session]
         return failed
 
     def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
@@ -231,6 +232,11 @@ def _newest(replies: list[list[bytes]], limit: int) -> list[bytes]:
 def unavailable(identity: str, error: BaseException) -> BackendUnavailable:
     """Say what keeps Redis from serving, told apart for a person; no retry can lose anything."""
     return BackendUnavailable(f"{identity}: {_word(error)}: {type(error).__name__}: {error}")
+
+
+def _is_of_one_session(error: Exception) -> bool:
+    """Tell a fault of one key from one of the server: only the first lets the rest of a batch stand."""
+    return "WRONGTYPE" in str(error)
 
 
 def _word(error: BaseException) -> str:

@@ -1,8 +1,8 @@
 """Room: the delivery loop of one backend: frames from its cursor on, in batches, until the store has them.
 
 Invariants:
-* The cursor moves only after `append` returned without a failed session: a crash in between delivers twice, which is
-  harmless (ports.py), never less than once.
+* The cursor moves only when each event of a batch is in the store or aside (storing.py): a crash in between delivers
+  twice, which is harmless (ports.py), never less than once.
 * Retries live here and nowhere else: full jitter, for ever, while the backend is unavailable.
 * Each backend has a loop and cursors of its own; a slow one holds back nobody.
 * A fault in an adapter is told and retried like an outage; it never ends the loop.
@@ -17,17 +17,17 @@ from typing import Protocol
 
 import tenacity
 
-from eventlog.codec import KIND_AT, decode
+from eventlog.aside import Aside
 from eventlog.directory import Folder
-from eventlog.errors import BackendError, BackendUnavailable, DamagedBody
-from eventlog.events import ID_BYTES, HistoryCleared, Kind
+from eventlog.errors import BackendError, BackendUnavailable
 from eventlog.follower import Cursor, Follower, Report
 from eventlog.frames import Frame
 from eventlog.journal import Position
 from eventlog.place import backend_key
 from eventlog.ports import Backend
-from eventlog.status import State
 from eventlog.statefile import StateFile
+from eventlog.status import DelivererState, State
+from eventlog.storing import Storer
 
 EVENTS_MAX = 4096
 BYTES_MAX = 2 << 20
@@ -89,10 +89,18 @@ class Source:
 class Delivery:
     """The loop of one backend; a thread once started."""
 
-    def __init__(self, backend: Backend, report: Report, on_progress: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        aside: Aside,
+        now_ms: Callable[[], int],
+        report: Report,
+        on_progress: Callable[[], None],
+    ) -> None:
         """Take the backend; `on_progress` is called after a cursor moved."""
         self.backend = backend
         self.key = backend_key(backend.identity)
+        self._storer = Storer(backend, self.key, aside, now_ms)
         self.idle = False
         self.failures = 0
         self.last_error: str | None = None
@@ -144,6 +152,7 @@ class Delivery:
         while not self._stop.is_set():
             try:
                 moved = self._step()
+                self._storer.probe()
             except BackendError:
                 return  # stopped while the backend was away
             except Exception as error:
@@ -156,10 +165,20 @@ class Delivery:
 
     def _sleep(self) -> None:
         self.idle = True
-        if not any(source.has_more() for source in self._own_sources()):
-            self._wake.wait(IDLE_S)
+        if not any(source.has_more() for source in self._own_sources()) and not self._wake.wait(IDLE_S):
+            self._flush_states()
         self.idle = False
         self._wake.clear()
+
+    def _flush_states(self) -> None:
+        with self._lock:
+            for source in self._sources.values():
+                source.state.flush()
+
+    def told(self, name: str) -> DelivererState | None:
+        """Give what this process knows of a folder that it delivers: fresher than the file."""
+        source = self._sources.get(name)
+        return source.state.value if source is not None else None
 
     def _own_sources(self) -> list[Source]:
         with self._lock:
@@ -177,7 +196,6 @@ class Delivery:
         frames = source.read()
         if frames:
             self._retrying.copy()(self._append, source, grouped(frames))
-            source.state.value.delivered += sum(frame.events for frame in frames)
         if source.follower.position == source.saved:
             return False
         source.save()
@@ -187,23 +205,14 @@ class Delivery:
 
     def _append(self, source: Source, batch: Mapping[str, list[bytes]]) -> None:
         try:
-            failed = self.backend.append(batch)
-            for session in failed:
-                raise failed[session]
-            self._remove_cleared(batch)
+            taken = self._storer.store(batch)
         except BackendError as error:
             source.state.value.retries += 1
             self._failed(error)
             self._tell(source)
             raise
+        source.state.value.delivered += taken
         self._succeeded(source)
-
-    def _remove_cleared(self, batch: Mapping[str, list[bytes]]) -> None:
-        """Remove what a clear without retention hides, once its marker is stored."""
-        for session, records in batch.items():
-            for record in records:
-                if record[KIND_AT] == Kind.CLEARED and _retains_nothing(record):
-                    self.backend.remove(session, record[:ID_BYTES])
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
@@ -245,10 +254,3 @@ def grouped(frames: list[Frame]) -> dict[str, list[bytes]]:
             batch.setdefault(frame.session.decode(), []).extend(frame.records)
     return batch
 
-
-def _retains_nothing(record: bytes) -> bool:
-    try:
-        event = decode(record)
-    except DamagedBody:
-        return False
-    return isinstance(event, HistoryCleared) and (event.erase or event.retain_ms == 0)

@@ -150,12 +150,8 @@ class Directory:
                 shutil.rmtree(path, ignore_errors=True)
 
     def usage_bytes(self) -> int:
-        """Give the bytes of all segments and indexes, set-aside ones included."""
-        return sum(usage for usage in map(_folder_bytes, self._segment_folders()))
-
-    def _segment_folders(self) -> list[Path]:
-        aside = self.root / "aside"
-        return [folder.path for folder in self.folders()] + (list(aside.iterdir()) if aside.is_dir() else [])
+        """Give the bytes of all segments and indexes."""
+        return sum(_folder_bytes(folder.path) for folder in self.folders())
 
     def high_water(self) -> int:
         """Give the highest tick that any writer here is known to have given out."""

@@ -32,7 +32,7 @@ def gather(live: Incarnation) -> Status:
             for name, backend in live.backends.items()
         },
         journal=str(live.directory.root),
-        journal_bytes=live.directory.usage_bytes(),
+        journal_bytes=live.directory.usage_bytes() + live.aside.size_bytes,
         segments=sum(len(segment_numbers(folder.path)) for folder in folders),
         clock_drift_s=max(0.0, (live.clock.last_ms - live.now_ms()) / 1000) if live.clock.last else 0.0,
         incomplete_reads=live.reader.incomplete_reads,
@@ -47,21 +47,22 @@ def _backend(
     folders: list[Folder], ends: dict[Path, Position], key: str, identity: str, live: Incarnation
 ) -> BackendStatus:
     concerned = [folder for folder in folders if key in folder.backends()]
-    states = [read_state(folder.state_path(key)) for folder in concerned]
     delivery = live.deliveries[key]
+    states = [delivery.told(folder.path.name) or read_state(folder.state_path(key)) for folder in concerned]
     if delivery.running:
         states.append(DelivererState(state=delivery.state, last_error=delivery.last_error))
     worst = max(states, key=lambda state: _RANK[state.state], default=DelivererState())
+    aside = live.aside.counts(key)
     lags = [_lag(folder, key, ends[folder.path], live.now_ms()) for folder in concerned]
     return BackendStatus(
         identity=identity,
         state=worst.state,
-        lag_events=sum(events for events, _, _ in lags),
+        lag_events=sum(events for events, _, _ in lags) + aside.held + aside.dead,
         lag_bytes=sum(size for _, size, _ in lags),
         oldest_age_s=max((age for _, _, age in lags), default=0.0),
         delivered=sum(state.delivered for state in states),
         retries=sum(state.retries for state in states),
-        dead_letters=sum(state.dead_letters for state in states),
+        dead_letters=aside.dead,
         last_error=worst.last_error,
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Condition, Event, RLock, Thread
 from time import monotonic
 
+from eventlog.aside import Aside
 from eventlog.clock import COUNTER_BITS, Clock, is_damage, new_writer
 from eventlog.delivery import Delivery
 from eventlog.directory import Directory, Folder
@@ -53,11 +54,13 @@ class Incarnation:
         self.damage: set[tuple[Path, int, str]] = set()
         self._refuse_missing_backends()
         self.clock = Clock(new_writer(), self._high_water())
-        self.pending = PendingView(self.directory)
+        self.aside = Aside(settings.journal)
+        self.pending = PendingView(self.directory, self.aside)
         self.reader = SessionReader(backends, self.pending, self.clock, strict=settings.strict_reads)
         self.progress = Condition()
         self.deliveries = {
-            self.keys[name]: Delivery(backend, self._report, self._progressed) for name, backend in backends.items()
+            self.keys[name]: Delivery(backend, self.aside, now_ms, self._report, self._progressed)
+            for name, backend in backends.items()
         }
         self.journal: Journal | None = None
         self.own: Folder | None = None
@@ -149,7 +152,7 @@ class Incarnation:
 
     def _grant(self, journal: Journal, size: int) -> bool:
         slack = size + index_bytes(buckets_for(self.settings.segment_bytes))
-        left = self.settings.max_journal_bytes - self.directory.usage_bytes()
+        left = self.settings.max_journal_bytes - self.directory.usage_bytes() - self.aside.size_bytes
         if left < slack:
             return False
         journal.allowance_bytes = max(slack, left // _GRANT)
@@ -189,21 +192,37 @@ class Incarnation:
     def wait_delivered(self, targets: list[tuple[Folder, str, Position]], timeout_s: float | None) -> bool:
         """Wait until every cursor has reached its target; False when the time is up first."""
         deadline = None if timeout_s is None else monotonic() + timeout_s
-        left = targets
-        while True:
-            left = [target for target in left if not self._reached(*target)]
-            if not left:
-                return True
-            if deadline is not None and monotonic() >= deadline:
-                return False
-            self._wait_progress(WAIT_STEP_S)
+        left = list(targets)
 
-    def wait_in_first_backend(self, timeout_s: float) -> bool:
-        """Wait until the first backend has all that was appended here so far."""
+        def done() -> bool:
+            left[:] = [target for target in left if not self._reached(*target)]
+            return not left
+
+        return self._wait_for(done, deadline)
+
+    def wait_in_first_backend(self, event_id: bytes, timeout_s: float) -> bool:
+        """Wait until the first backend has the event that was just appended here."""
         if self.own is None or self.journal is None:
             return True
         first = next(iter(self.keys.values()))
-        return self.wait_delivered([(self.own, first, self.journal.end)], timeout_s)
+        deadline = monotonic() + timeout_s
+        if not self.wait_delivered([(self.own, first, self.journal.end)], timeout_s):
+            return False
+        return self._wait_for(lambda: not self.aside.holds(first, event_id), deadline)
+
+    def wait_nothing_aside(self, timeout_s: float | None) -> bool:
+        """Wait until no event is held; False when the time is up, or at once when only dead letters remain."""
+        deadline = None if timeout_s is None else monotonic() + timeout_s
+        if not self._wait_for(lambda: not any(self.aside.counts(key).held for key in self.keys.values()), deadline):
+            return False
+        return not any(self.aside.counts(key).dead for key in self.keys.values())
+
+    def _wait_for(self, done: Callable[[], bool], deadline: float | None) -> bool:
+        while not done():
+            if deadline is not None and monotonic() >= deadline:
+                return False
+            self._wait_progress(WAIT_STEP_S)
+        return True
 
     def flush_targets(self) -> list[tuple[Folder, str, Position]]:
         """Give what a flush waits for: what this process acknowledged, and what dead writers left."""
@@ -300,6 +319,7 @@ class Incarnation:
         for folder in self._adopted.values():
             folder.release()
         self.pending.close()
+        self.aside.close()
 
     def _close_writer(self) -> None:
         if self.journal is None or self.own is None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -136,12 +137,15 @@ class EventLog:
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until what this process acknowledged, and what dead ones left here, is in every backend.
 
-        False if that takes longer than `timeout` seconds.
+        False if that takes longer than `timeout` seconds, or at once when only dead letters remain.
         """
         live = self._live()
+        deadline = None if timeout is None else monotonic() + timeout
         if self._settings.deliver:
             live.adopt()
-        return live.wait_delivered(live.flush_targets(), timeout)
+        if not live.wait_delivered(live.flush_targets(), timeout):
+            return False
+        return live.wait_nothing_aside(None if deadline is None else max(0.0, deadline - monotonic()))
 
     def status(self) -> Status:
         """Tell how each backend and the journal stand, the same from any process."""
@@ -226,7 +230,7 @@ class EventLog:
     def _acknowledge(self, live: Incarnation, ack: str, event_id: EventId) -> None:
         if ack == "fsync":
             live.writer().sync()
-        elif ack == "backend" and not live.wait_in_first_backend(self._settings.max_block_s):
+        elif ack == "backend" and not live.wait_in_first_backend(event_id, self._settings.max_block_s):
             raise AckTimeout(
                 f"expected event {event_id} in the first backend within {self._settings.max_block_s} s, found it still "
                 "pending; it is kept and will be delivered, do not add it again",

@@ -1,7 +1,8 @@
 """Room: what the journals of this host hold for a session that a backend does not have yet.
 
 Invariants:
-* The cursor is read before the frames: what is delivered meanwhile is seen twice, never not at all.
+* The cursor is read before the frames, the frames before what is aside, that before the backend: what moves on
+  meanwhile is seen twice, never not at all.
 * It spans all writers of the directory, dead or alive, through files only: one worker's add is in the next read of
   its sibling. The index keeps the cost off the backlog's size.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from threading import Lock
 
+from eventlog.aside import Aside
 from eventlog.directory import Directory, Folder
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
 from eventlog.frames import HEADER_BYTES
@@ -78,21 +80,23 @@ class _FolderView:
 class PendingView:
     """All writers' folders of one directory."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, aside: Aside) -> None:
         """Open nothing yet."""
-        self._directory = directory
+        self._directory, self._aside = directory, aside
         self._views: dict[str, _FolderView] = {}
         self._lock = Lock()
 
     def records(self, session: bytes, key: str) -> list[bytes]:
         """Give the session's records past the backend's cursors, in no order, maybe doubled."""
         with self._lock:
-            return [record for view in self._current() for record in view.records(session, key)]
+            journaled = [record for view in self._current() for record in view.records(session, key)]
+        return journaled + self._aside.records(session.decode(), key)
 
     def sessions(self, key: str) -> set[str]:
         """Give the sessions that have anything past the backend's cursors; reads through the whole backlog."""
         with self._lock:
-            return {session for view in self._current() for session in view.sessions(key)}
+            journaled = {session for view in self._current() for session in view.sessions(key)}
+        return journaled | self._aside.sessions(key)
 
     def _current(self) -> list[_FolderView]:
         names = {folder.path.name: folder for folder in self._directory.folders()}

@@ -3,7 +3,8 @@
 Rules:
 * A record is `id + body` (codec.py). Equal id means the same event: `append` is idempotent by id, in any order, with
   any doubles; of two bodies under one id the larger bytes win.
-* `append` raises only if nothing is known to be stored; otherwise it returns the sessions that failed.
+* `append` raises when the store as a whole cannot: all of the batch comes again. It returns the sessions that failed
+  for a reason of their own (a key of another type, a shard that is down, an event that is refused): the rest is stored.
 * Two errors cross the port: `BackendUnavailable` (try again) and `EventRejected` (never will).
 * No credentials in `identity`, which is the same from a URL and from an object.
 * A backend is used by several threads at once. `after_fork` drops what was inherited without touching it.
@@ -37,7 +38,7 @@ class Backend(Protocol):
         """How many events one read asks for at first, newest first."""
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
-        """Store every record; return the sessions that failed, each with its error. Raises `BackendUnavailable`."""
+        """Store every record; return the sessions that failed, each with its error. Raises a `BackendError`."""
 
     def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Give the newest `limit` records with an id smaller than `before`, in ascending order."""

@@ -15,7 +15,6 @@ class DelivererState(msgspec.Struct):
     state: State = "ok"
     delivered: int = 0
     retries: int = 0
-    dead_letters: int = 0
     last_error: str | None = None
 
 

@@ -1,0 +1,247 @@
+"""Room: the command `eventlog`. It reads arguments, opens a log, calls what does the work, and ends with a code.
+
+Rules:
+* 0: done. 1: it failed. 2: it was asked for wrongly (an option, a URL, a journal that is not fit). 130: Ctrl-C.
+* An error is one line on stderr (telling.py).
+* A command that only reads delivers nothing and writes nothing but its journal's empty folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from io import BufferedReader
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, cast
+
+import typer
+
+import eventlog
+from eventlog.errors import BackendUnavailable, ConfigurationError, EventLogError
+from eventlog.events import EventId
+from eventlog.loading import Loader
+from eventlog.log import EventLog
+from eventlog.showing import as_json, console, one_line, show_messages, show_status
+from eventlog.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
+from eventlog.waiting import bytes_read, wait_until_delivered
+
+LOAD_WAITS_S = 60.0
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+Url = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--url",
+        metavar="URL",
+        envvar="EVENTLOG_URL",
+        help="A backend; repeat it for several, the first is read from. Default: sqlite:///eventlog.db",
+    ),
+]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        metavar="URL",
+        envvar="EVENTLOG_URL",
+        help="The backend to load into; repeat it for several. Default: sqlite:///eventlog.db",
+    ),
+]
+JournalDir = Annotated[
+    Path | None,
+    typer.Option("--journal", metavar="DIR", help="The journal's directory. Default: the first backend's own."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", metavar="S", min=0.0, help="Seconds to wait for delivery. Default: no end.")
+]
+
+
+class Sabotage(StrEnum):
+    """Damage that the demo does to its own server, for its check to find."""
+
+    LOST = "lost"
+    DOUBLED = "doubled"
+    SWAPPED = "swapped"
+
+
+@app.callback(invoke_without_command=True)
+def _eventlog(context: typer.Context) -> None:
+    """Chat histories as an event log: journaled on the local disk, delivered to every backend, replayable."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(MISUSED)
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(metavar="S", min=3.0, max=600.0, help="How long to write.")] = 24.0,
+    sabotage: Annotated[Sabotage | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Kill a server and a writer, count what was lost.
+
+    Takes half a minute, needs the packages of chat-eventlog[demo], leaves nothing behind.
+    """
+    from eventlog.demo import run  # noqa: PLC0415 (no other command needs it)
+
+    raise typer.Exit(run(seconds, sabotage))
+
+
+@app.command()
+def load(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines, plain or gzip; - is stdin.")],
+    to: To = None,
+    journal: JournalDir = None,
+    timeout: Timeout = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Add conversations from a file.
+
+    One {"session": "…", "messages": […]} a line; it ends when every backend has them.
+    """
+    with _input(file) as source, _opened(to, journal, deliver=True) as log:
+        started = monotonic()
+        loader = Loader(log)
+        _load(loader, source)
+        wait_until_delivered(log, timeout)
+        _report(loader, monotonic() - started, json=json)
+
+
+@app.command()
+def sessions(
+    prefix: Annotated[str, typer.Option(metavar="P", help="Only those that begin with P.")] = "",
+    url: Url = None,
+    journal: JournalDir = None,
+    *,
+    json: Json = False,
+) -> None:
+    """List the sessions that hold any event."""
+    with _opened(url, journal) as log:
+        for session in log.sessions(prefix):
+            typer.echo(as_json({"session": session}) if json else one_line(session))
+
+
+@app.command()
+def messages(
+    session: Annotated[str, typer.Argument(metavar="SESSION", help="The id of a session.")],
+    last: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N.")] = None,
+    as_of: Annotated[str | None, typer.Option(metavar="T", help="As it was: a time with its zone, or an event id.")] = None,
+    url: Url = None,
+    journal: JournalDir = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Print the messages of a session, oldest first."""
+    moment = _moment(as_of)
+    with _opened(url, journal) as log:
+        found = log.history(session).messages(last, moment)
+        if json:
+            for message in found:
+                typer.echo(as_json(message))
+        else:
+            show_messages(found, console())
+    _refuse_incomplete(found)
+
+
+@app.command()
+def status(url: Url = None, journal: JournalDir = None, *, json: Json = False) -> None:
+    """Tell how the backends and the journal stand."""
+    with _opened(url, journal) as log:
+        found = log.status()
+    if json:
+        typer.echo(as_json(found))
+    else:
+        show_status(found, console())
+
+
+@app.command()
+def drain(url: Url = None, journal: JournalDir = None, timeout: Timeout = None) -> None:
+    """Deliver what is pending in the journal.
+
+    What killed processes left is delivered too; name every backend that it is for. Exit code 1 if S seconds are not enough.
+    """
+    with _opened(url, journal, deliver=True) as log:
+        wait_until_delivered(log, timeout)
+    typer.echo("everything is delivered")
+
+
+@contextmanager
+def _opened(urls: list[str] | None, journal: Path | None, *, deliver: bool = False) -> Iterator[EventLog]:
+    try:
+        log = eventlog.open(*(urls or ()), journal=journal, deliver=deliver, max_block=LOAD_WAITS_S)
+    except EventLogError:
+        raise
+    except ValueError:
+        raise ConfigurationError(
+            "expected URLs such as redis://user:password@host:6379/0, found one that cannot be read; "
+            "what is special in a password is to be percent-encoded"
+        ) from None
+    with log:
+        yield log
+
+
+@contextmanager
+def _input(file: str) -> Iterator[BufferedReader]:
+    if file == "-":
+        yield cast("BufferedReader", sys.stdin.buffer)
+    else:
+        with Path(file).open("rb") as opened:
+            yield opened
+
+
+def _load(loader: Loader, source: BufferedReader) -> None:
+    try:
+        with bytes_read(source) as look:
+            loader.load(source, look)
+    except KeyboardInterrupt:
+        tell(f"interrupted; {loader.so_far}")
+        raise
+
+
+def _report(loader: Loader, seconds: float, *, json: bool) -> None:
+    rate = loader.messages / seconds
+    if json:
+        counts = {"sessions": loader.sessions, "messages": loader.messages}
+        typer.echo(as_json({**counts, "seconds": round(seconds, 3), "messages_per_s": round(rate)}))
+    else:
+        what = f"{loader.sessions:,} sessions, {loader.messages:,} messages"
+        typer.echo(f"loaded and delivered {what} in {seconds:.2f} s ({rate:,.0f} messages/s)")
+
+
+def _moment(text: str | None) -> datetime | EventId | None:
+    if text is None:
+        return None
+    for read in (EventId.parse, datetime.fromisoformat):
+        try:
+            moment = read(text)
+        except ValueError:
+            continue
+        if isinstance(moment, EventId) or moment.utcoffset() is not None:
+            return moment
+    raise typer.BadParameter("expected a time with its zone, as 2030-01-31T12:00:00Z, or an event id", param_hint="--as-of")
+
+
+def _refuse_incomplete(found: eventlog.Messages) -> None:
+    if found.complete:
+        return
+    if found.source == "journal":
+        raise BackendUnavailable("expected an answer of a backend, found none; shown is only what waits in the journal")
+    tell(f"the first backend did not answer; shown is what {found.source} and the journal hold")
+
+
+def main() -> None:
+    """Run the command and end the process with its code."""
+    listen()
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = app(prog_name="eventlog", standalone_mode=False)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:  # noqa: BLE001 (tell_error raises what is not ours to tell)
+        code = tell_error(error)
+    sys.exit(code)

@@ -1,0 +1,178 @@
+"""Room: what a terminal shows of messages, a status, and a wait.
+
+Rules:
+* Text that somebody else wrote cannot act on the terminal: control and bidirectional characters are shown as escapes,
+  and nothing of it is read as markup.
+* Where the output is no terminal, no line is cut or wrapped.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from eventlog.status import BackendStatus, Status
+
+_WIDTH_WITHOUT_TERMINAL = 1 << 16
+_ACTING = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
+_UNSAFE_IN_TEXT = re.compile(rf"[\x00-\x08\x0b-\x1f{_ACTING}]")
+_UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f{_ACTING}]")
+_STYLES = {"user": "green", "human": "green", "assistant": "cyan", "ai": "cyan", "tool": "yellow", "system": "magenta"}
+_STATE_STYLES = {"ok": "green", "retrying": "yellow", "down": "red"}
+
+
+def escaped(text: str) -> str:
+    """Make text of several lines safe to print."""
+    return _UNSAFE_IN_TEXT.sub(_as_escape, text)
+
+
+def one_line(text: str) -> str:
+    """Make text safe to print on one line."""
+    return _UNSAFE_IN_LINE.sub(_as_escape, text)
+
+
+def _as_escape(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"\\x{number:02x}" if number <= 0xFF else f"\\u{number:04x}"  # noqa: PLR2004 (the range of \x)
+
+
+def as_json(value: Any) -> str:
+    """Give a value as one line of JSON that is safe to print and means the same."""
+    text = msgspec.json.encode(value, enc_hook=str).decode()
+    return _UNSAFE_IN_LINE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def console() -> Console:
+    """Give a console that wraps at a terminal's width and nowhere else."""
+    terminal = sys.stdout.isatty()
+    return Console(highlight=False, markup=False, emoji=False, width=None if terminal else _WIDTH_WITHOUT_TERMINAL)
+
+
+# messages
+
+
+def show_messages(messages: Iterable[Any], to: Console) -> None:
+    """Print who said what, aligned; tool calls as calls."""
+    shown = [(_role(message), "\n".join(_lines(message))) for message in messages]
+    width = max((len(role) for role, _ in shown), default=0)
+    for role, text in shown:
+        to.print(_row(role, text, width) if to.is_terminal else _plain(role, text, width))
+
+
+def _row(role: str, text: str, width: int) -> Table:
+    row = Table.grid(padding=(0, 2), pad_edge=False)
+    row.add_column(width=width, no_wrap=True)
+    row.add_row(Text(role, style=_STYLES.get(role, "bold")), Text(text))
+    return row
+
+
+def _plain(role: str, text: str, width: int) -> str:
+    return f"{role:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2))
+
+
+def _role(message: Any) -> str:
+    fields = message if isinstance(message, Mapping) else {}
+    return one_line(str(fields.get("role") or fields.get("type") or "message"))
+
+
+def _lines(message: Any) -> list[str]:
+    if not isinstance(message, Mapping):
+        return [as_json(message)]
+    inner = message.get("data")
+    fields = inner if isinstance(inner, Mapping) and "content" not in message else message
+    calls = fields.get("tool_calls")
+    lines = _content(fields.get("content")) + [_call(call) for call in (calls if isinstance(calls, list) else [])]
+    return lines or ([""] if "content" in fields else [as_json(message)])
+
+
+def _content(content: Any) -> list[str]:
+    if isinstance(content, list):
+        return [line for block in content for line in _block(block)]
+    if content is None or content == "":
+        return []
+    return escaped(content if isinstance(content, str) else as_json(content)).splitlines()
+
+
+def _block(block: Any) -> list[str]:
+    text = block.get("text") if isinstance(block, Mapping) else block
+    return _content(text if isinstance(text, str) else as_json(block))
+
+
+def _call(call: Any) -> str:
+    """Show a call of a tool, in the shape of LangChain or of the chat APIs."""
+    inner = call.get("function") if isinstance(call, Mapping) else None
+    fields = inner if isinstance(inner, Mapping) else call
+    if not isinstance(fields, Mapping) or "name" not in fields:
+        return as_json(call)
+    arguments = fields.get("args", fields.get("arguments", {}))
+    if isinstance(arguments, Mapping):
+        said = ", ".join(f"{one_line(str(name))}={as_json(value)}" for name, value in arguments.items())
+    else:
+        said = one_line(str(arguments))
+    return f"→ {one_line(str(fields['name']))}({said})"
+
+
+# status
+
+
+def show_status(status: Status, to: Console) -> None:
+    """Print a block for each backend, then one for the journal."""
+    for name, backend in status.backends.items():
+        _show_block(name, _backend_rows(backend), to, _STATE_STYLES[backend.state])
+    _show_block("journal", _journal_rows(status), to)
+
+
+def _show_block(title: str, rows: Mapping[str, str], to: Console, style: str = "") -> None:
+    to.print(Text(title, style="bold"))
+    for name, value in rows.items():
+        to.print(Text.assemble((f"  {name:<14}  ", "dim"), (one_line(value), style if name == "state" else "")))
+
+
+def _backend_rows(backend: BackendStatus) -> dict[str, str]:
+    return {
+        "identity": backend.identity,
+        "state": backend.state,
+        "pending": lag(backend),
+        "delivered": f"{counted(backend.delivered, 'event')}, {counted(backend.retries, 'retry', 'retries')}",
+        "dead letters": f"{backend.dead_letters:,}",
+        "last error": backend.last_error or "none",
+    }
+
+
+def _journal_rows(status: Status) -> dict[str, str]:
+    return {
+        "place": status.journal,
+        "size": f"{size(status.journal_bytes)} in {counted(status.segments, 'segment')}",
+        "clock drift": f"{status.clock_drift_s:.3f} s",
+        "damage": f"{counted(status.damaged_frames, 'frame')}, {counted(status.torn_tails, 'torn tail')}, "
+        f"{counted(status.quarantined, 'body', 'bodies')} that cannot be read",
+        "other journals": f"{status.other_journals:,} beside it hold something",
+    }
+
+
+def lag(backend: BackendStatus) -> str:
+    """Tell what a backend still lacks."""
+    if not backend.lag_events:
+        return "nothing"
+    events = counted(backend.lag_events, "event")
+    return f"{events}, {size(backend.lag_bytes)}, the oldest {backend.oldest_age_s:,.1f} s old"
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """Give a number with its noun."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
+
+
+def size(number: int) -> str:
+    """Give a number of bytes for a person."""
+    value, units = float(number), ["B", "KiB", "MiB"]
+    while value >= 1024 and units[1:]:  # noqa: PLR2004 (one unit to the next)
+        value, units = value / 1024, units[1:]
+    return f"{value:,.0f} {units[0]}" if units[0] == "B" else f"{value:,.1f} {units[0]}"
