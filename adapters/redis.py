@@ -23,7 +23,7 @@ from urllib.parse import unquote_to_bytes
 
 from eventlog.adapters import missing
 from eventlog.codec import KIND_AT, decode
-from eventlog.errors import BackendError, BackendUnavailable, DamagedBody
+from eventlog.errors import BackendError, BackendUnavailable, DamagedBody, SessionUnavailable
 from eventlog.events import HistoryCleared, Kind, MessageAdded
 from eventlog.ports import Batch
 
@@ -61,7 +61,7 @@ class RedisBackend:
         for session, records in batch.items():
             commands = _commands(session, records, now_ms)
             for command in commands:
-                pipe.execute_command(*command)
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call]
             owners.extend(repeat(session, len(commands)))
         try:
             replies = pipe.execute(raise_on_error=False)
@@ -76,7 +76,7 @@ class RedisBackend:
             if isinstance(reply, Exception)
         }
         for session, reply in zip(owners, replies, strict=True):
-            if isinstance(reply, Exception) and not _is_of_one_session(reply):
+            if isinstance(reply, Exception) and not isinstance(failed[session], SessionUnavailable):
                 raise failed[session]
         return failed
 
@@ -84,9 +84,9 @@ class RedisBackend:
         """Give the newest `limit` records below `before`, ascending, with one pipeline."""
         pipe = self._clients.reader().pipeline(transaction=False)
         for command in _read_commands(session, before, limit):
-            pipe.execute_command(*command)
+            pipe.execute_command(*command)  # type: ignore[no-untyped-call]
         try:
-            return _newest(pipe.execute(), limit)
+            return self._page(pipe.execute(raise_on_error=False), limit)
         except (exceptions.RedisError, OSError) as error:
             raise unavailable(self.identity, error) from error
 
@@ -96,9 +96,15 @@ class RedisBackend:
         for command in _read_commands(session, before, limit):
             pipe.execute_command(*command)
         try:
-            return _newest(await pipe.execute(), limit)
+            return self._page(await pipe.execute(raise_on_error=False), limit)
         except (exceptions.RedisError, OSError) as error:
             raise unavailable(self.identity, error) from error
+
+    def _page(self, replies: list[Any], limit: int) -> list[bytes]:
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise unavailable(self.identity, reply) from reply
+        return _newest(replies, limit)
 
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the sessions that begin with `prefix`, by SCAN."""
@@ -117,7 +123,7 @@ class RedisBackend:
         """Remove the session's events below `before`, in all its keys."""
         pipe = self._clients.writer().pipeline(transaction=False)
         for key in _keys(session):
-            pipe.execute_command("ZREMRANGEBYLEX", key, b"-", b"(" + before)
+            pipe.execute_command("ZREMRANGEBYLEX", key, b"-", b"(" + before)  # type: ignore[no-untyped-call]
         try:
             pipe.execute()
         except (exceptions.RedisError, OSError) as error:
@@ -159,9 +165,25 @@ def _glob(text: bytes) -> bytes:
 
 Command = Sequence[Any]
 
+_WORDS_BY_TEXT = {
+    "NOAUTH": "wrong password, user or rights",
+    "WRONGPASS": "wrong password, user or rights",
+    "NOPERM": "wrong password, user or rights",
+    "WRONGTYPE": "a key of another type",
+}
+_WORDS: list[tuple[type[BaseException], str]] = [
+    (exceptions.AuthenticationError, "wrong password, user or rights"),
+    (exceptions.NoPermissionError, "wrong password, user or rights"),
+    (exceptions.ReadOnlyError, "a read-only replica"),
+    (exceptions.OutOfMemoryError, "out of memory"),
+    (exceptions.TimeoutError, "no answer in time"),
+    (exceptions.ConnectionError, "unreachable"),
+    (OSError, "unreachable"),
+]
+
 
 def _commands(session: str, records: Sequence[bytes], now_ms: int) -> list[Command]:
-    if all([record[KIND_AT] == Kind.MESSAGE for record in records]):
+    if {record[KIND_AT] for record in records} == {Kind.MESSAGE}:
         return [_zadd(_base(session) + _EVENTS, records)]
     events, expiring, markers, expiring_markers = _keys(session)
     permanent, timed, cuts, timed_cuts, last_ms, ttl_ms = _sorted_out(records, now_ms)
@@ -179,7 +201,10 @@ def _sorted_out(
     records: Sequence[bytes], now_ms: int
 ) -> tuple[list[bytes], list[bytes], list[bytes], list[bytes], int, int]:
     """Split records by key; give the expiring key's deadline and the longest TTL among them too."""
-    permanent, timed, cuts, timed_cuts = [], [], [], []
+    permanent: list[bytes] = []
+    timed: list[bytes] = []
+    cuts: list[bytes] = []
+    timed_cuts: list[bytes] = []
     last_ms = ttl_ms = 0
     for record in records:
         event = _event(record)
@@ -230,30 +255,17 @@ def _newest(replies: list[list[bytes]], limit: int) -> list[bytes]:
 
 
 def unavailable(identity: str, error: BaseException) -> BackendUnavailable:
-    """Say what keeps Redis from serving, told apart for a person; no retry can lose anything."""
-    return BackendUnavailable(f"{identity}: {_word(error)}: {type(error).__name__}: {error}")
-
-
-def _is_of_one_session(error: Exception) -> bool:
-    """Tell a fault of one key from one of the server: only the first lets the rest of a batch stand."""
-    return "WRONGTYPE" in str(error)
+    """Say what keeps Redis from serving, told apart for a person: a fault of one key, or of the server."""
+    kind = SessionUnavailable if "WRONGTYPE" in str(error) else BackendUnavailable
+    return kind(f"{identity}: {_word(error)}: {type(error).__name__}: {error}")
 
 
 def _word(error: BaseException) -> str:
     text = str(error)
-    if isinstance(error, exceptions.AuthenticationError) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
-        return "wrong password, user or rights"
-    if isinstance(error, exceptions.NoPermissionError):
-        return "wrong password, user or rights"
-    if isinstance(error, exceptions.ReadOnlyError):
-        return "a read-only replica"
-    if isinstance(error, exceptions.OutOfMemoryError):
-        return "out of memory"
-    if isinstance(error, exceptions.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, (exceptions.ConnectionError, OSError)):
-        return "unreachable"
-    return "a key of another type" if "WRONGTYPE" in text else "refused"
+    for start, word in _WORDS_BY_TEXT.items():
+        if start in text:
+            return word
+    return next((word for kind, word in _WORDS if isinstance(error, kind)), "refused")
 
 
 def from_url(url: str) -> RedisBackend:

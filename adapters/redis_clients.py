@@ -22,8 +22,17 @@ READ_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 2.0
 _NOT_OURS = frozenset(
-    "retry retry_on_error retry_on_timeout decode_responses encoding encoding_errors "
-    "maint_notifications_config maint_notifications_pool_handler event_dispatcher".split()
+    {
+        "retry",
+        "retry_on_error",
+        "retry_on_timeout",
+        "decode_responses",
+        "encoding",
+        "encoding_errors",
+        "maint_notifications_config",
+        "maint_notifications_pool_handler",
+        "event_dispatcher",
+    }
 )
 _ASYNC_CLASSES = {
     "Connection": redis.asyncio.Connection,
@@ -96,7 +105,7 @@ class Clients:
 
 def _fake_async_class(kind: type) -> Any:
     """Give the async twin of a connection class that is not redis-py's own: a module beside it names it."""
-    import importlib  # noqa: PLC0415 (only fakeredis comes here)
+    import importlib
 
     package = kind.__module__.partition(".")[0]
     return importlib.import_module(f"{package}.aioredis").FakeConnection

@@ -130,7 +130,9 @@ def sessions(
 def messages(
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The id of a session.")],
     last: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N.")] = None,
-    as_of: Annotated[str | None, typer.Option(metavar="T", help="As it was: a time with its zone, or an event id.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="T", help="As it was: a time with its zone, or an event id.")
+    ] = None,
     url: Url = None,
     journal: JournalDir = None,
     *,
@@ -223,7 +225,9 @@ def _moment(text: str | None) -> datetime | EventId | None:
             continue
         if isinstance(moment, EventId) or moment.utcoffset() is not None:
             return moment
-    raise typer.BadParameter("expected a time with its zone, as 2030-01-31T12:00:00Z, or an event id", param_hint="--as-of")
+    raise typer.BadParameter(
+        "expected a time with its zone, as 2030-01-31T12:00:00Z, or an event id", param_hint="--as-of"
+    )
 
 
 def _refuse_incomplete(found: eventlog.Messages) -> None:

@@ -188,7 +188,8 @@ class Delivery:
         """Deliver one batch of each folder; tell whether anything moved."""
         with self._lock:
             sources = list(self._sources.values())
-        return any([self._deliver_from(source) for source in sources])
+        moved = [self._deliver_from(source) for source in sources]
+        return any(moved)
 
     def _deliver_from(self, source: Source) -> bool:
         if not source.has_more():
@@ -253,4 +254,3 @@ def grouped(frames: list[Frame]) -> dict[str, list[bytes]]:
         if frame.events:
             batch.setdefault(frame.session.decode(), []).extend(frame.records)
     return batch
-

@@ -29,7 +29,7 @@ from zlib import crc32
 import msgspec
 
 from eventlog.clock import COUNTER_BITS, tick_of
-from eventlog.events import ID_BYTES
+from eventlog.events import ID_BYTES, WRITER_BYTES
 from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
 from eventlog.journal import INDEX_SUFFIX, SUFFIX, Position, index_path, segment_path
@@ -114,7 +114,7 @@ class Directory:
     def folders(self) -> list[Folder]:
         """Give every writer's folder, dead or alive."""
         try:
-            names = sorted(os.listdir(self.root))
+            names = sorted(path.name for path in self.root.iterdir())
         except FileNotFoundError:
             return []
         return [Folder(self.root / name) for name in names if _is_writer_name(name)]
@@ -218,7 +218,11 @@ class Directory:
 
 
 def _is_writer_name(name: str) -> bool:
-    return len(name) == 16 and not name.startswith(".") and all(letter in "0123456789abcdef" for letter in name)
+    return (
+        len(name) == 2 * WRITER_BYTES
+        and not name.startswith(".")
+        and all(letter in "0123456789abcdef" for letter in name)
+    )
 
 
 def _renamed(folder: Folder, path: Path) -> Folder:

@@ -46,6 +46,10 @@ class BackendUnavailable(BackendError):
     """The backend cannot now: try again."""
 
 
+class SessionUnavailable(BackendUnavailable):
+    """The backend cannot serve this one session now, and may well serve others."""
+
+
 class EventRejected(BackendError):
     """The backend will never take this event as it is."""
 

@@ -112,7 +112,7 @@ def to_ms(value: timedelta | float | None, name: str) -> int | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
-        raise ValueError(f"expected {name} as timedelta or seconds, found {type(value).__name__}")
+        raise ValueError(f"expected {name} as timedelta or seconds, found {type(value).__name__}")  # noqa: TRY004 (settled)
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if not 0 < seconds <= timedelta.max.total_seconds():
         raise ValueError(f"expected {name} greater than zero (and finite), found {value!r}")

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import Struct
@@ -43,7 +44,7 @@ Report = Callable[[Path, int, int, str], None]
 def segment_numbers(folder: Path) -> list[int]:
     """Give the numbers of the segments in a folder, ascending; foreign files are passed over."""
     try:
-        names = os.listdir(folder)
+        names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
         return []
     return sorted(int(name[: -len(SUFFIX)]) for name in names if name.endswith(SUFFIX) and name[:8].isdigit())
@@ -119,7 +120,8 @@ class SegmentReader:
 
     def frame_at(self, offset: int) -> Frame | None:
         """Read one frame by its offset; None if none is whole there."""
-        assert self.header is not None
+        if self.header is None:
+            return None
         data = self.read(offset, _FRAME_GUESS_BYTES)
         end = frame_end(self.header, data, 0)
         if end is not None and end > len(data):
@@ -148,14 +150,13 @@ class SegmentReader:
 
     def scan(self, offset: int, stop: int = 1 << 62) -> Iterator[Frame]:
         """Read through from `offset`, stepping over what is no frame."""
-        if not self.ready():
+        if not self.ready() or self.header is None:
             return
-        assert self.header is not None
         offset = max(offset, HEADER_BYTES)
         while offset < stop:
             data = self.read(offset, WINDOW_BYTES)
             frame = read_frame(self.header, data, 0, offset) or self._beyond(offset, data)
-            if frame is None:
+            if frame is None or frame.offset >= stop:
                 return
             base = offset
             while frame is not None and frame.offset < stop:
@@ -164,14 +165,18 @@ class SegmentReader:
                 frame = read_frame(self.header, data, offset - base, base)
 
     def _beyond(self, offset: int, data: bytes) -> Frame | None:
-        """Find the next whole frame where none begins at `offset`: a larger window, else past the damage."""
-        assert self.header is not None
+        """Find the next whole frame where none began at `offset`: a larger window, else past the damage.
+
+        It looks at `offset` again: the writer may have finished that frame, and written more, since `data` was read.
+        """
+        if self.header is None:
+            return None
         end = frame_end(self.header, data, 0)
         if end is not None and end > len(data):
             frame = read_frame(self.header, self.read(offset, end), 0, offset)
             if frame is not None:
                 return frame
-        return next_frame(self.header, self.read(offset, self.size_bytes), 1, offset)
+        return next_frame(self.header, self.read(offset, self.size_bytes), 0, offset)
 
     def _open_index(self) -> IndexReader | None:
         if not self._index_tried and self.header is not None:
@@ -185,10 +190,8 @@ class SegmentReader:
     def last_frame(self) -> Frame | None:
         """Give the last whole frame, at the cost of one or two reads where the index helps."""
         index = self._open_index() if self.ready() else None
-        last = None
-        for last in self.scan(index.tail if index else HEADER_BYTES):
-            pass
-        return last
+        newest = deque(self.scan(index.tail if index else HEADER_BYTES), maxlen=1)
+        return newest[0] if newest else None
 
     def close(self) -> None:
         """Let go of the file and its index."""
@@ -278,8 +281,10 @@ class Follower:
         left = segment.size_bytes - self.position.offset
         if left >= FRAME_BYTES_MIN and self._grew(segment):
             return True
-        if left > 0 or not segment.ready():
-            self._report(segment.path, self.position.offset, left, "torn tail" if segment.ready() else "no segment")
+        if not segment.ready():
+            self._report(segment.path, 0, segment.size_bytes, "no segment")
+        elif left > 0:
+            self._report(segment.path, self.position.offset, left, "torn tail")
         if not following:
             self.position = Position(segment.number, segment.size_bytes, self.position.ordinal)
             return False

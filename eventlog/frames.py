@@ -112,7 +112,7 @@ def frame_end(header: SegmentHeader, data: bytes, at: int) -> int | None:
     marker, length, _ = _read_head(data, at)
     if marker != header.marker or not META_BYTES <= length <= FRAME_BYTES_MAX:
         return None
-    return at + HEAD_BYTES + length
+    return at + HEAD_BYTES + int(length)
 
 
 def read_frame(header: SegmentHeader, data: bytes, at: int, base: int = 0) -> Frame | None:

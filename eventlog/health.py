@@ -77,7 +77,11 @@ def _lag(folder: Folder, key: str, end: Position, now_ms: int) -> tuple[int, int
     numbers = [number for number in segment_numbers(folder.path) if number >= position.segment]
     sizes = {number: segment_path(folder.path, number).stat().st_size for number in numbers}
     before = position.offset if position.segment in sizes else 0
-    return max(0, end.ordinal - position.ordinal), max(0, sum(sizes.values()) - before), _age_s(folder, position, numbers, now_ms)
+    return (
+        max(0, end.ordinal - position.ordinal),
+        max(0, sum(sizes.values()) - before),
+        _age_s(folder, position, numbers, now_ms),
+    )
 
 
 def _age_s(folder: Folder, position: Position, numbers: list[int], now_ms: int) -> float:

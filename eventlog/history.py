@@ -122,7 +122,7 @@ class ChatHistory:
         return _selected(await self._log._aread(query), last)  # noqa: SLF001
 
     def _query(self, last: int | None, as_of: datetime | EventId | str | None) -> Query:
-        if last is not None and (isinstance(last, bool) or not isinstance(last, int) or last < 0):
+        if last is not None and (type(last) is not int or last < 0):
             raise ValueError(f"expected last as a number of messages, zero or more; found {last!r}")
         before, now_ms = _bound(as_of, self._log.now_ms())
         return Query(self.session_id, self._key.session, now_ms, last, before)

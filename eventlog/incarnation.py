@@ -30,9 +30,11 @@ from eventlog.pending import PendingView
 from eventlog.place import backend_key
 from eventlog.ports import Backend
 from eventlog.reading import SessionReader
+from eventlog.rewriting import write_again
 from eventlog.settings import Settings
 
 SYNC_EVERY_S = 0.05
+SYNC_PAUSE_MAX_S = 5.0
 ADOPT_EVERY_S = 0.5
 IDLE_SEGMENT_S = 60.0
 WAIT_STEP_S = 0.01
@@ -67,6 +69,7 @@ class Incarnation:
         self._adopted: dict[str, Folder] = {}
         self._lock = RLock()
         self._rotated_at = monotonic()
+        self._sync_at, self._sync_pause_s = 0.0, SYNC_EVERY_S
         self._waker, self._stop = Event(), Event()
         self.idle = False
         self._begin()
@@ -256,11 +259,16 @@ class Incarnation:
 
     def _sync(self) -> None:
         journal = self.journal
-        if journal is None or not journal.dirty:
+        if journal is None or self.own is None or not journal.dirty or monotonic() < self._sync_at:
             return
-        error = journal.sync_in_background()
-        if error is not None:
-            logger.error("expected to sync the journal, found: %s; the next add raises", error.strerror)
+        try:
+            journal.sync()
+            self._sync_pause_s = SYNC_EVERY_S
+        except JournalError as error:
+            self._sync_at = monotonic() + self._sync_pause_s
+            self._sync_pause_s = min(SYNC_PAUSE_MAX_S, self._sync_pause_s * 2)
+            logger.error("%s; what it held is written again, the next add raises", error)  # noqa: TRY400
+            write_again(journal, self.own.path, error)
         with suppress(OSError):
             self.directory.raise_high_water(self.clock.last)
 

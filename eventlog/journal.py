@@ -228,14 +228,21 @@ class Journal:
         if names:
             self._files.sync_folder(self._folder)
 
-    def sync_in_background(self) -> OSError | None:
-        """Do as `sync` where no caller waits: a failure is kept for the next append, and returned."""
-        try:
-            self.sync()
-        except JournalError as error:
-            self._sync_failure = error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error))
-            return self._sync_failure
-        return None
+    @property
+    def synced(self) -> Position:
+        """Up to where the disk is known to have it."""
+        return self._synced
+
+    def leave_unsynced(self, error: OSError) -> None:
+        """Start a new segment after a sync failed where no caller waited, and let the next append raise.
+
+        What the failed segments hold since `synced` must have been appended again: no later sync of theirs is believed.
+        """
+        with self._lock:
+            for segment in self._unsynced:
+                segment.close()
+            self._unsynced = []
+            self._sync_failure = error
 
     def _raise_sync_failure(self) -> None:
         error, self._sync_failure = self._sync_failure, None
@@ -257,4 +264,3 @@ class Journal:
 
 def _failure(what: str, where: Path, error: OSError) -> JournalError:
     return JournalError(f"expected to {what} {where}, found {error.strerror or error}; the event was not accepted")
-

@@ -56,7 +56,7 @@ class Loader:
     @property
     def so_far(self) -> str:
         """What the journal has acknowledged, in words."""
-        return f"loaded so far: {self.lines:,} lines, {self.messages:,} messages"
+        return f"lines loaded: {self.lines:,}, messages: {self.messages:,}"
 
     def load(self, file: BufferedReader, on_line: Callable[[], None]) -> None:
         """Add every line; `LoadStopped` names the first that cannot be."""

@@ -64,7 +64,9 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
     Raises `ConfigurationError` for an unknown scheme, a missing package, a place that cannot hold the journal, or a
     missing backend that events still wait for; `ValueError` for other bad arguments.
     """
-    backends = _named([from_url(item) if isinstance(item, str) else item for item in urls_or_backends or (DEFAULT_URL,)])
+    backends = _named(
+        [from_url(item) if isinstance(item, str) else item for item in urls_or_backends or (DEFAULT_URL,)]
+    )
     first = next(iter(backends.values()))
     temporary = journal is None and first.scheme == "memory"
     settings = Settings(
@@ -152,7 +154,7 @@ class EventLog:
         return gather(self._live())
 
     def close(self, timeout: float = EXIT_S) -> None:
-        """Deliver for up to `timeout` seconds, then end; what is left is delivered by whoever opens the journal next."""
+        """Deliver for up to `timeout` seconds, then end; what is left goes to whoever opens the journal next."""
         with self._lock:
             if self._closed:
                 return

@@ -19,7 +19,8 @@ from eventlog.files import PRIVATE_FOLDER
 
 VARIABLE = "EVENTLOG_JOURNAL"
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb3 smbfs afs ceph glusterfs lustre gpfs beegfs fuse.sshfs fuse.glusterfs fuse.s3fs davfs".split()
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "davfs"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs"}
 )
 
 

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from eventlog.clock import Clock, is_damage
-from eventlog.errors import BackendUnavailable
+from eventlog.errors import BackendUnavailable, SessionUnavailable
 from eventlog.events import ID_BYTES
 from eventlog.pending import PendingView
 from eventlog.place import backend_key
@@ -65,7 +65,8 @@ def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
     """Ask for pages until what is wanted is complete; give the records read and their fold."""
     pending = [record for record in pending if query.before is None or record[:ID_BYTES] < query.before]
     limit = page_events if query.last is None else min(page_events, max(_PAGE_MIN, query.last))
-    before, stored = query.before, []
+    before = query.before
+    stored: list[bytes] = []
     while True:
         page = yield Page(before, limit)
         stored = page + stored
@@ -91,7 +92,10 @@ class _Store:
     def usable(self) -> bool:
         return monotonic() >= self._closed_until
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: BackendUnavailable) -> None:
+        if isinstance(error, SessionUnavailable):
+            logger.warning("a read passes over %s: %s", self.backend.identity, error)
+            return
         if not self._pause_s:
             logger.warning("reads pass over %s: %s", self.backend.identity, error)
         self._pause_s = min(BREAKER_MAX_S, self._pause_s * 2 or BREAKER_FIRST_S)
@@ -225,5 +229,3 @@ class SessionReader:
                 self.quarantined.add(event_id)
                 logger.error("the body of event %s does not decode; the rest of the session is read", event_id.hex())
         return folded
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import msgspec
 
@@ -37,17 +37,15 @@ class Settings(msgspec.Struct, frozen=True):
 
 def checked_ack(ack: str) -> Ack:
     """Give a level of acknowledgement; `ValueError` naming those there are."""
-    for known in get_args(Ack):
-        if ack == known:
-            return known
+    if ack in get_args(Ack):
+        return cast("Ack", ack)
     raise ValueError(f"expected ack to be one of {', '.join(get_args(Ack))}; found {ack!r}")
 
 
 def checked_expiry(expiry: str) -> Expiry:
     """Give a way of expiry; `ValueError` naming those there are."""
-    for known in get_args(Expiry):
-        if expiry == known:
-            return known
+    if expiry in get_args(Expiry):
+        return cast("Expiry", expiry)
     raise ValueError(f"expected expiry to be one of {', '.join(get_args(Expiry))}; found {expiry!r}")
 
 

@@ -1,4 +1,4 @@
-"""Room: `<key>.state` on disk, so that `status()` of any process tells the same. A hint: losing it loses only counts."""
+"""Room: `<key>.state` on disk, so that `status()` of any process tells the same. Losing it loses only counts."""
 
 from __future__ import annotations
 

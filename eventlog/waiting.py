@@ -56,7 +56,9 @@ def _file_bytes(file: BufferedReader) -> int | None:
 def wait_until_delivered(log: EventLog, timeout_s: float | None) -> None:
     """Return when every event in the journal, of whatever process, is in every backend; `StillPending` otherwise."""
     deadline = monotonic() + timeout_s if timeout_s is not None else None
-    with _bar(TextColumn("{task.completed:,.0f} of {task.total:,.0f} events {task.fields[state]}", markup=False)) as bar:
+    with _bar(
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events {task.fields[state]}", markup=False)
+    ) as bar:
         task = bar.add_task("delivering", total=_most(log.status()).lag_events, state="")
         while not _delivered(log, deadline):
             slowest = _most(status := log.status())
@@ -95,5 +97,10 @@ def _bar(*columns: TextColumn | DownloadColumn | TimeRemainingColumn) -> Progres
     console = Console(file=sys.stderr, highlight=False)
     shown = console.is_terminal
     return Progress(
-        TextColumn("{task.description:<10}", markup=False), BarColumn(), *columns, console=console, disable=not shown, transient=True
+        TextColumn("{task.description:<10}", markup=False),
+        BarColumn(),
+        *columns,
+        console=console,
+        disable=not shown,
+        transient=True,
     )

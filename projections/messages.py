@@ -88,7 +88,7 @@ class _Fold:
             self._lapse(event.at_ms)
             self._gather(record[ID_BYTES:PAYLOAD_AT], event)
         elif isinstance(event, HistoryCleared):
-            self._clear(record, event)
+            self._clear(record)
         else:
             self._unknown += 1
 
@@ -97,7 +97,7 @@ class _Fold:
         if kind == SLIDING:
             self._window_ms = event.at_ms + event.ttl_ms
 
-    def _clear(self, record: bytes, event: HistoryCleared) -> None:
+    def _clear(self, record: bytes) -> None:
         if is_damage(record, self._now_ms):
             self._quarantined.append(record[:ID_BYTES])
             return
@@ -115,4 +115,3 @@ class _Fold:
 
     def _stays(self, event: MessageAdded) -> bool:
         return event.at_ms + event.ttl_ms > self._now_ms
-

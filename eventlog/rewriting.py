@@ -1,0 +1,36 @@
+"""Room: frames whose sync failed are written again, to a new segment.
+
+After a failed sync the kernel may call the pages clean: they can still be read, but no later sync of that file says
+anything about them. So they are read back while they can be, and appended anew; ids make the doubles harmless.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eventlog.errors import JournalError
+from eventlog.follower import SegmentReader
+from eventlog.frames import HEADER_BYTES
+from eventlog.journal import Journal
+
+
+def write_again(journal: Journal, folder: Path, error: JournalError) -> None:
+    """Append what lies between the last good sync and now to a new segment; raises `JournalError` if it cannot."""
+    journal.rotate()
+    synced, fresh = journal.synced, journal.end.segment
+    for number in range(max(1, synced.segment), fresh):
+        _append_again(journal, folder, number, synced.offset if number == synced.segment else HEADER_BYTES)
+    journal.leave_unsynced(error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)))
+
+
+def _append_again(journal: Journal, folder: Path, number: int, offset: int) -> None:
+    try:
+        segment = SegmentReader(folder, number)
+    except FileNotFoundError:
+        return  # delivered and removed meanwhile
+    try:
+        for frame in segment.scan(offset):
+            if frame.records:
+                journal.append_records(frame.session, frame.records)
+    finally:
+        segment.close()
