@@ -23,7 +23,7 @@ from urllib.parse import unquote_to_bytes
 
 from eventlog.adapters import missing
 from eventlog.codec import KIND_AT, decode
-from eventlog.errors import BackendError, BackendUnavailable, DamagedBody, SessionUnavailable
+from eventlog.errors import BackendError, BackendUnavailable, ConfigurationError, DamagedBody, SessionUnavailable
 from eventlog.events import HistoryCleared, Kind, MessageAdded
 from eventlog.ports import Batch
 
@@ -270,4 +270,9 @@ def _word(error: BaseException) -> str:
 
 def from_url(url: str) -> RedisBackend:
     """Read a URL as redis-py does: `redis://`, `rediss://`, `unix://`."""
-    return RedisBackend(redis.Redis.from_url(url))
+    try:
+        return RedisBackend(redis.Redis.from_url(url))
+    except ValueError:
+        raise ConfigurationError(
+            "expected redis://[user:password@]host[:port][/database][?option=value], found a URL that does not parse"
+        ) from None

@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 READ_TIMEOUT_S = 2.0
-WRITE_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
 _NOT_OURS = frozenset(
     {

@@ -32,6 +32,7 @@ from eventlog.storing import Storer
 EVENTS_MAX = 4096
 BYTES_MAX = 2 << 20
 IDLE_S = 0.5
+STOP_S = 0.5
 DOWN_AFTER_FAILURES = 3
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 2.0
 
@@ -106,6 +107,7 @@ class Delivery:
         self.last_error: str | None = None
         self._report, self._on_progress = report, on_progress
         self._sources: dict[str, Source] = {}
+        self._dropped: list[Source] = []
         self._lock = Lock()
         self._wake, self._stop = Event(), Event()
         self._thread: Thread | None = None
@@ -127,8 +129,8 @@ class Delivery:
         """Let go of a folder that is done."""
         with self._lock:
             source = self._sources.pop(name, None)
-        if source is not None:
-            source.close()
+            if source is not None:
+                self._dropped.append(source)
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -136,13 +138,22 @@ class Delivery:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the append under way; what was not delivered stays in the journal."""
+        """End after the append under way, or leave it to itself where that hangs; what is left stays in the journal."""
         self._stop.set()
         self._wake.set()
         if self._thread is not None:
-            self._thread.join()
-        for name in list(self._sources):
-            self.drop_source(name)
+            self._thread.join(STOP_S)
+        if not self.running:
+            for name in list(self._sources):
+                self.drop_source(name)
+            self._close_dropped()
+
+    def _close_dropped(self) -> None:
+        """Close what was dropped, in the thread that may have been using it."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, []
+        for source in dropped:
+            source.close()
 
     def wake(self) -> None:
         """Tell an idle loop that there is something new."""
@@ -186,6 +197,7 @@ class Delivery:
 
     def _step(self) -> bool:
         """Deliver one batch of each folder; tell whether anything moved."""
+        self._close_dropped()
         with self._lock:
             sources = list(self._sources.values())
         moved = [self._deliver_from(source) for source in sources]

@@ -12,51 +12,107 @@ import signal
 import tempfile
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from time import monotonic, sleep
-from typing import NamedTuple
+from time import sleep
 
 from rich.console import Console
+from rich.text import Text
 
 import eventlog
 from eventlog.demo_check import Verdict, check
-from eventlog.demo_company import Company
+from eventlog.demo_company import ADDS_PER_S, SESSIONS, WRITERS, Company
+from eventlog.demo_play import SERVER_BACK, SERVER_KILLED, WRITER_KILLED, Play
 from eventlog.demo_sabotage import Sabotage, spoil
-from eventlog.demo_screen import Note, Screen, Second, screen_on
+from eventlog.demo_screen import screen_on
 from eventlog.demo_server import RedisServer
 from eventlog.demo_talk import conversation
 from eventlog.showing import console, show_messages
 
-SERVER_KILLED, WRITER_KILLED, SERVER_BACK = 0.4, 0.55, 0.7
-"""When, as parts of the whole time."""
-LOOK_EVERY_S = 0.1
-DRAIN_TIMEOUT_S = 60.0
-CAUGHT_UP_EVENTS = 2000
-_DOOMED = 1
+TTL_S = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(seconds: float, sabotage: Sabotage | None = None) -> int:
+def run(seconds: float, sabotage: str | None = None) -> int:
     """Play it for so many seconds and count; 0 when nothing was lost, doubled or out of order, else 1."""
+    damage = Sabotage(sabotage) if sabotage else None
     with ExitStack() as stack:
-        _leave_in_order(stack)
+        _end_on_signals(stack)
         folder = Path(tempfile.mkdtemp(prefix="eventlog-demo-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         server = stack.enter_context(RedisServer(durable=True))
         company = stack.enter_context(Company(server.url, folder))
-        to = console()
-        _introduce(server, company, to)
-        with screen_on(to) as screen:
-            Play(server, company, folder, screen).play(seconds)
-        if sabotage is not None:
-            spoil(server.url, sabotage)
-        verdict = check(server.url, company.tasks)
-        _judge(verdict, to)
-        _show_time(server.url, folder, to)
-        return 0 if verdict.passed else 1
+        stack.callback(_ignore_signals)
+        return _played(server, company, seconds, damage)
 
 
-def _leave_in_order(stack: ExitStack) -> None:
-    """Let a signal end the demo like Ctrl-C does, and none disturb its tidying up."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS}
-    stack.callback(lambda: [signal.signal(number, handler) for number, handler in before.items()])
+def _end_on_signals(stack: ExitStack) -> None:
+    """Let any signal end the demo as Ctrl-C does, until the stack is done."""
+    for number in _SIGNALS:
+        stack.callback(signal.signal, number, signal.signal(number, signal.default_int_handler))
+
+
+def _ignore_signals() -> None:
+    """Tidy up undisturbed."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _played(server: RedisServer, company: Company, seconds: float, damage: Sabotage | None) -> int:
+    to = console()
+    _introduce(server, seconds, to)
+    with eventlog.open(server.url, journal=company.journal, deliver=False) as log, screen_on(to) as screen:
+        Play(server, company, log, screen).play(seconds)
+    if damage is not None:
+        spoil(server.url, damage)
+    verdict = check(server.url, company.tasks)
+    _show_verdict(verdict, to)
+    with eventlog.open(server.url, journal=company.journal) as log:
+        _show_clear(log, to)
+        _show_ttl(log, to)
+    return 0 if verdict.passed else 1
+
+
+def _introduce(server: RedisServer, seconds: float, to: Console) -> None:
+    lines = (
+        f"{WRITERS} processes add {ADDS_PER_S:,} messages a second each, to {SESSIONS} conversations. Each add is",
+        "acknowledged from a journal on the local disk and delivered from there to",
+        f"a Valkey server, {server.url}.",
+        f"At {seconds * SERVER_KILLED:.1f} s the server is killed, at {seconds * WRITER_KILLED:.1f} s one of the "
+        f"writers, at {seconds * SERVER_BACK:.1f} s the server comes back.",
+    )
+    to.print("\n".join(lines) + "\n")
+
+
+def _show_verdict(verdict: Verdict, to: Console) -> None:
+    to.print(
+        f"\n{verdict.acknowledged:,} messages were acknowledged, {verdict.stored:,} are in the server itself "
+        "(what a killed writer had written but not noted may be more):"
+    )
+    counts = f"lost {verdict.lost:,}, doubled {verdict.doubled:,}, out of order {verdict.out_of_order:,}"
+    to.print(Text(counts, style="bold green" if verdict.passed else "bold red"))
+
+
+def _show_clear(log: eventlog.EventLog, to: Console) -> None:
+    chat = log.history("a-clear")
+    *_, before = chat.add_many(islice(conversation("a clear"), 4))
+    chat.clear()
+    chat.add({"role": "user", "content": "Let us begin again."})
+    _head("A conversation, after a clear:", to)
+    show_messages(chat.messages(), to)
+    _head("The same, as of the last event before the clear:", to)
+    show_messages(chat.messages(as_of=before), to)
+
+
+def _show_ttl(log: eventlog.EventLog, to: Console) -> None:
+    chat = log.history("a-ttl", ttl=TTL_S)
+    chat.add({"role": "user", "content": "This message has a time to live of one second."})
+    chat.add({"role": "assistant", "content": "So has this one."})
+    then = datetime.now(UTC)
+    sleep(TTL_S + 0.1)
+    _head(f"A conversation with a TTL of {TTL_S:.0f} s, {TTL_S + 0.1:.1f} s later: {len(chat.messages())} messages. As of then:", to)
+    show_messages(chat.messages(as_of=then), to)
+
+
+def _head(text: str, to: Console) -> None:
+    to.print(Text(f"\n{text}", style="bold"))

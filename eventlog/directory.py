@@ -32,7 +32,7 @@ from eventlog.clock import COUNTER_BITS, tick_of
 from eventlog.events import ID_BYTES, WRITER_BYTES
 from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
-from eventlog.journal import INDEX_SUFFIX, SUFFIX, Position, index_path, segment_path
+from eventlog.journal import INDEX_SUFFIX, START, SUFFIX, Position, index_path, segment_path
 from eventlog.locks import FileLock, is_locked
 from eventlog.place import backend_key, prepare
 
@@ -131,8 +131,11 @@ class Directory:
                 temporary.delivery_lock.acquire()
             wanted = {backend_key(identity): identity for identity in identities}
             _write_private(temporary.path / "backends", msgspec.json.encode(wanted))
+            _make_cursors(temporary, wanted)
             path = self.root / writer.hex()
             temporary.path.rename(path)
+            self._files.sync_folder(self.root)
+            self._files.sync_folder(self.root.parent)
         finally:
             with_lock.close()
         return _renamed(temporary, path)
@@ -215,6 +218,14 @@ class Directory:
             return 0
         tick, crc = _HIGH_WATER.unpack(data)
         return int(tick) if crc == crc32(tick.to_bytes(8, "little")) else 0
+
+
+def _make_cursors(folder: Folder, keys: Iterable[str]) -> None:
+    """Take the blocks of cursors now: on a full disk it is they that let space come free."""
+    for key in keys:
+        cursor = folder.cursor(key)
+        cursor.save(START)
+        cursor.close()
 
 
 def _is_writer_name(name: str) -> bool:

@@ -317,7 +317,7 @@ class Incarnation:
     def stop(self, timeout_s: float) -> None:
         """Deliver for up to `timeout_s`, then end; what is left stays in the journal."""
         if self.settings.deliver and timeout_s > 0:
-            self.wait_delivered(self.flush_targets(), timeout_s)
+            self._deliver_last(timeout_s)
         self._stop.set()
         self._waker.set()
         self._keeper.join()
@@ -328,6 +328,18 @@ class Incarnation:
             folder.release()
         self.pending.close()
         self.aside.close()
+
+    def _deliver_last(self, timeout_s: float) -> None:
+        """Wait for what can still be delivered; a backend that is known to be down is not waited for."""
+        left = self.flush_targets()
+        deadline = monotonic() + timeout_s
+
+        def done() -> bool:
+            left[:] = [target for target in left if self.deliveries[target[1]].state != "down"]
+            left[:] = [target for target in left if not self._reached(*target)]
+            return not left
+
+        self._wait_for(done, deadline)
 
     def _close_writer(self) -> None:
         if self.journal is None or self.own is None:

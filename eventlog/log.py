@@ -20,6 +20,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+import msgspec
+
 from eventlog.adapters import from_url
 from eventlog.clock import now_ms
 from eventlog.errors import AckTimeout, Closed, ConfigurationError
@@ -115,6 +117,7 @@ class EventLog:
         """Begin; use `eventlog.open` instead. `files` and `now_ms` stand for the disk and the wall clock."""
         self._settings, self._backends, self._files = settings, backends, files or Files()
         self.now_ms = now_ms
+        self._owner = os.getpid()
         self._lock = RLock()
         self._closed = False
         self._inherited: list[Incarnation] = []
@@ -165,7 +168,7 @@ class EventLog:
             live.stop(timeout)
         for backend in self._backends.values():
             backend.close()
-        if self._settings.temporary:
+        if self._settings.temporary and self._owner == os.getpid():
             shutil.rmtree(self._settings.journal, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -197,8 +200,15 @@ class EventLog:
             if self._closed:
                 raise Closed("expected an open log, found one that was closed")
             if self._incarnation is None:
+                self._take_place()
                 self._incarnation = Incarnation(self._settings, self._backends, self._files, self.now_ms)
             return self._incarnation
+
+    def _take_place(self) -> None:
+        """Give a child a temporary journal of its own: the parent's goes with the parent."""
+        if self._settings.temporary and self._owner != os.getpid():
+            self._settings = msgspec.structs.replace(self._settings, journal=_place(None, "", temporary=True))
+            self._owner = os.getpid()
 
     def _append_one(self, key: Key, body: bytes, wall_ms: int, ack: str | None) -> EventId:
         if ack is not None:
