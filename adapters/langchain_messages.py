@@ -8,73 +8,63 @@ Invariants:
 * `type` names a class of langchain-core. A message of another class is kept as the nearest of those that it derives
   from, or else as a `ChatMessage` whose role is its type; fields that this class lacks become extra fields of it.
 * A field at its default is not kept: a version of langchain-core that lacks it, or has one more, reads the same.
-* What msgpack would bend or refuse (odd_values.py) is tagged, and "$" lists the fields that hold tags. An extra field
-  whose own name begins with "$" is kept with one more of them.
+* What msgpack would bend or refuse is tagged (langchain_values.py), and "$" lists the fields that hold tags. An extra
+  field whose own name begins with "$" is kept with one more of them.
 * A message comes back equal and of the same class. No validator runs twice, and no two messages share a value.
-* What cannot come back is refused before it is written. An enum, a dataclass and a nested model are kept as the plain
-  values that they hold.
+* What cannot come back is refused before it is written.
 * A read never raises for what it finds. What the plain API stored as a chat API's dict, or as LangChain's own, becomes
   the message that it means; anything else a `ChatMessage` with the role "unknown" and the text, or else the `repr`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from langchain_core import messages as langchain
 from langchain_core.messages import BaseMessage, ChatMessage, convert_to_messages, messages_from_dict
 
-from eventlog.adapters.odd_values import TIMESTAMPS, Unstorable, tagged, untagged
+from eventlog.adapters.langchain_values import Unstorable, tagged, untagged
 from eventlog.errors import MessageNotSerializable
+from eventlog.events import MessageAdded
 
 FORM = "langchain"
 UNKNOWN_ROLE = "unknown"
-_TYPE: Final = "type"
-_TAGGED: Final = "$"
-_STR: Final = {str}
-_MISSING: Final = object()
+_MISSING = object()
+_STR = {str}
+# How msgpack begins a timestamp: an aware datetime would come back equal, but without its own offset.
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 
 _encode: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 _decode: Callable[[bytes], Any] = msgspec.msgpack.Decoder().decode
 
 
 class _Shape:
-    """A class of langchain-core: its name in the store, its fields in order, and their defaults."""
+    """A class of langchain-core: its name in the store, its fields in their order, and their defaults."""
 
-    __slots__ = ("cls", "defaults", "kind", "names", "plain", "required", "size", "template")
+    __slots__ = ("cls", "defaults", "kind", "names", "plain", "template")
 
     def __init__(self, cls: type[BaseMessage]) -> None:
-        fields = cls.model_fields
         self.cls = cls
-        self.kind: str = fields[_TYPE].default
-        self.names = [name for name in fields if name != _TYPE]
+        self.names = tuple(cls.model_fields)
         self.defaults = {
             name: field.get_default(call_default_factory=True)
-            for name, field in fields.items()
+            for name, field in cls.model_fields.items()
             if not field.is_required()
         }
-        self.required = frozenset(name for name in self.names if name not in self.defaults)
+        self.kind: str = self.defaults["type"]
         self.plain = {name: value for name, value in self.defaults.items() if name != "content"}
-        self.template = _encode({name: self.defaults.get(name) for name in fields})
-        self.size = len(fields)
+        self.template = _encode({name: self.defaults.get(name) for name in self.names})
 
 
-def _shapes() -> Iterable[_Shape]:
-    for name in langchain.__all__:
-        found = getattr(langchain, name)
-        if isinstance(found, type) and issubclass(found, BaseMessage) and found.model_fields[_TYPE].default:
-            yield _Shape(found)
+def _has_type(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, BaseMessage) and not cls.model_fields["type"].is_required()
 
 
-def _is_concrete(cls: object) -> bool:
-    return isinstance(cls, type) and issubclass(cls, BaseMessage) and not cls.model_fields[_TYPE].is_required()
-
-
-_BY_CLASS = {
-    cls: _Shape(cls) for cls in (getattr(langchain, name) for name in langchain.__all__) if _is_concrete(cls)
+_BY_CLASS: dict[type, _Shape] = {
+    cls: _Shape(cls) for cls in (getattr(langchain, name) for name in langchain.__all__) if _has_type(cls)
 }
 _BY_KIND = {shape.kind: shape for shape in _BY_CLASS.values()}
 
@@ -87,7 +77,7 @@ def pack(message: BaseMessage) -> msgspec.Raw:
         content = rest.pop("content", None)
         if rest == shape.plain and type(content) is str and not message.__pydantic_extra__:
             with suppress(UnicodeEncodeError):
-                return msgspec.Raw(_encode({_TYPE: shape.kind, "content": content}))
+                return msgspec.Raw(_encode({"type": shape.kind, "content": content}))
     return _pack_any(message)
 
 
@@ -99,4 +89,111 @@ def _pack_any(message: BaseMessage) -> msgspec.Raw:
         encoded = _encode(stored)
         if _is_faithful(encoded, stored):
             return msgspec.Raw(encoded)
-    return msgspec.Raw(_pack_tagged(stored))
+    return _pack_odd(stored)
+
+
+def _stored(message: BaseMessage) -> dict[str, Any]:
+    """Give the fields that are kept, as they are."""
+    shape = _shape_of(type(message))
+    values = {"role": message.type, **message.__dict__} if shape.cls is ChatMessage else message.__dict__
+    stored: dict[str, Any] = {"type": shape.kind}
+    for name in shape.names:
+        default = shape.defaults.get(name, _MISSING)
+        value = values.get(name, default)
+        if value is _MISSING:
+            raise MessageNotSerializable(f"expected a whole {type(message).__name__}, found one without {name}")
+        if name != "type" and value is not default and not (type(value) is type(default) and value == default):
+            stored[name] = value
+    extra = {name: values[name] for name in type(message).model_fields if name not in shape.names and name in values}
+    for name, value in (extra | (message.__pydantic_extra__ or {})).items():
+        stored[f"${name}" if name.startswith("$") else name] = value
+    return stored
+
+
+def _shape_of(cls: type[BaseMessage]) -> _Shape:
+    return next((_BY_CLASS[base] for base in cls.__mro__ if base in _BY_CLASS), _BY_CLASS[ChatMessage])
+
+
+def _is_faithful(encoded: bytes, stored: dict[str, Any]) -> bool:
+    if set(map(type, stored.values())) == _STR:
+        return True
+    return not any(mark in encoded for mark in _TIMESTAMPS) and bool(_decode(encoded) == stored)
+
+
+def _pack_odd(stored: dict[str, Any]) -> msgspec.Raw:
+    try:
+        return msgspec.Raw(_encode(_with_tags(stored)))
+    except RecursionError:
+        found = "one that contains itself or is nested too deeply"
+    raise MessageNotSerializable(f"expected a message that can be kept, found {found}")
+
+
+def _with_tags(stored: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: _tagged(name, value) for name, value in stored.items()}
+    odd = [name for name, value in stored.items() if kept[name] != value]
+    return {**kept, "$": odd} if odd else kept
+
+
+def _tagged(name: str, value: Any) -> Any:
+    try:
+        return tagged(value)
+    except Unstorable as error:
+        found = str(error)
+    raise MessageNotSerializable(f"expected values in the field {name} that can be kept, found {found}")
+
+
+def unpack(event: MessageAdded) -> BaseMessage:
+    """Give the message that an event keeps; takes over the values that it holds."""
+    if event.form == FORM:
+        with suppress(Exception):
+            return _restored(event.message)
+    return meant(event.message)
+
+
+def _restored(stored: dict[str, Any]) -> BaseMessage:
+    shape = _BY_KIND[stored["type"]]
+    fields, given, extra = _decode(shape.template), set(stored), {}
+    fields.update(stored)
+    given.discard("type")
+    if len(fields) != len(shape.names):
+        extra = _split(shape, fields)
+        given = given & fields.keys() | extra.keys()
+    message = shape.cls.__new__(shape.cls)
+    message.__setstate__(
+        {
+            "__dict__": fields,
+            "__pydantic_fields_set__": given,
+            "__pydantic_extra__": extra,
+            "__pydantic_private__": None,
+        }
+    )
+    return message
+
+
+def _split(shape: _Shape, fields: dict[str, Any]) -> dict[str, Any]:
+    """Take out of `fields` what is no field of the class; give the extra fields by their own names."""
+    for name in fields.pop("$", ()):
+        fields[name] = untagged(fields[name])
+    extra = [name for name in fields if name not in shape.names]
+    return {name.removeprefix("$"): fields.pop(name) for name in extra}
+
+
+def meant(value: Any) -> BaseMessage:
+    """Give the message that a value of another form stands for."""
+    if isinstance(value, dict):
+        for read in (_from_langchain, _from_chat_api, _with_role):
+            with suppress(Exception):
+                return read(value)
+    return ChatMessage(role=UNKNOWN_ROLE, content=value if isinstance(value, str) else repr(value))
+
+
+def _from_langchain(value: dict[str, Any]) -> BaseMessage:
+    return messages_from_dict([{"type": value["type"], "data": value["data"]}])[0]
+
+
+def _from_chat_api(value: dict[str, Any]) -> BaseMessage:
+    return convert_to_messages([value])[0]
+
+
+def _with_role(value: dict[str, Any]) -> BaseMessage:
+    return ChatMessage(role=value.get("role") or value["type"], content=value["content"])

@@ -46,7 +46,7 @@ class RedisBackend:
     """A Redis database with every event in it."""
 
     scheme = "redis"
-    page_events = 4096
+    page_events = 8192
 
     def __init__(self, client: redis.Redis) -> None:
         """Stand on the addresses and credentials of `client`, with connections of our own."""

@@ -46,7 +46,7 @@ class SQLiteBackend:
     """A file with every event in it."""
 
     scheme = "sqlite"
-    page_events = 4096
+    page_events = 8192
 
     def __init__(self, path: str | Path) -> None:
         """Name the file; it is opened, and made if missing, at the first use."""

@@ -84,10 +84,12 @@ class Clock:
         if is_damage(event_id, wall_ms):
             return
         seen = tick_of(event_id)
-        if seen <= self.last or seen < wall_ms << COUNTER_BITS:
+        if seen <= self.last:
             return
         with self.lock:
-            if seen > self._ahead.get(session, 0):
+            if seen < wall_ms << COUNTER_BITS:
+                self.last = max(self.last, seen)  # the wall may be set back before the next add
+            elif seen > self._ahead.get(session, 0):
                 self._remember(session, seen)
 
     def _beyond(self, session: bytes, tick: int) -> int:

@@ -17,7 +17,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -69,15 +69,23 @@ def decode(record: bytes) -> Event:
         raise DamagedBody(f"expected a body of kind {record[KIND_AT]}, found bytes that do not decode") from None
 
 
+def decode_messages(records: Sequence[bytes]) -> list[MessageAdded]:
+    """Read records that are all messages, as fast as it goes; `DamagedBody` if one does not decode."""
+    try:
+        return [_decode_message(record[PAYLOAD_AT:]) for record in records]
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise DamagedBody("expected bodies of messages, found one that does not decode") from None
+
+
 def _unknown(record: bytes) -> UnknownEvent:
     if len(record) < PAYLOAD_AT:
         raise DamagedBody(f"expected a record of at least {PAYLOAD_AT} bytes, found {len(record)}")
     return UnknownEvent()
 
 
-def is_message(record: bytes) -> bool:
-    """Tell whether a record's kind is one of the message kinds."""
-    return record[KIND_AT] <= Kind.MESSAGE_SLIDING
+def is_cut(record: bytes) -> bool:
+    """Tell whether a record is a clear."""
+    return record[ID_BYTES:PAYLOAD_AT] == CLEARED
 
 
 def _why(error: Exception) -> str:

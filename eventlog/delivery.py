@@ -95,17 +95,17 @@ class Delivery:
         backend: Backend,
         aside: Aside,
         now_ms: Callable[[], int],
+        sleepers: set[Event],
         report: Report,
         on_progress: Callable[[], None],
     ) -> None:
-        """Take the backend; `on_progress` is called after a cursor moved."""
+        """Take the backend. While the loop sleeps, its alarm is among `sleepers`; `on_progress`: a cursor moved."""
         self.backend = backend
         self.key = backend_key(backend.identity)
         self._storer = Storer(backend, self.key, aside, now_ms)
-        self.idle = False
         self.failures = 0
         self.last_error: str | None = None
-        self._report, self._on_progress = report, on_progress
+        self._sleepers, self._report, self._on_progress = sleepers, report, on_progress
         self._sources: dict[str, Source] = {}
         self._dropped: list[Source] = []
         self._lock = Lock()
@@ -175,10 +175,10 @@ class Delivery:
                 self._sleep()
 
     def _sleep(self) -> None:
-        self.idle = True
+        self._sleepers.add(self._wake)
         if not any(source.has_more() for source in self._own_sources()) and not self._wake.wait(IDLE_S):
             self._flush_states()
-        self.idle = False
+        self._sleepers.discard(self._wake)
         self._wake.clear()
 
     def _flush_states(self) -> None:

@@ -24,7 +24,7 @@ from eventlog.demo_check import Verdict, check
 from eventlog.demo_company import ADDS_PER_S, SESSIONS, WRITERS, Company
 from eventlog.demo_play import SERVER_BACK, SERVER_KILLED, WRITER_KILLED, Play
 from eventlog.demo_sabotage import Sabotage, spoil
-from eventlog.demo_screen import screen_on
+from eventlog.demo_screen import Screen
 from eventlog.demo_server import RedisServer
 from eventlog.demo_talk import conversation
 from eventlog.showing import console, show_messages
@@ -61,7 +61,8 @@ def _ignore_signals() -> None:
 def _played(server: RedisServer, company: Company, seconds: float, damage: Sabotage | None) -> int:
     to = console()
     _introduce(server, seconds, to)
-    with eventlog.open(server.url, journal=company.journal, deliver=False) as log, screen_on(to) as screen:
+    company.wait_until_all_write()
+    with eventlog.open(server.url, journal=company.journal, deliver=False) as log, Screen(to) as screen:
         Play(server, company, log, screen).play(seconds)
     if damage is not None:
         spoil(server.url, damage)
@@ -74,21 +75,17 @@ def _played(server: RedisServer, company: Company, seconds: float, damage: Sabot
 
 
 def _introduce(server: RedisServer, seconds: float, to: Console) -> None:
-    lines = (
-        f"{WRITERS} processes add {ADDS_PER_S:,} messages a second each, to {SESSIONS} conversations. Each add is",
-        "acknowledged from a journal on the local disk and delivered from there to",
-        f"a Valkey server, {server.url}.",
-        f"At {seconds * SERVER_KILLED:.1f} s the server is killed, at {seconds * WRITER_KILLED:.1f} s one of the "
-        f"writers, at {seconds * SERVER_BACK:.1f} s the server comes back.",
+    killed, writer_killed, back = (f"{seconds * part:.1f} s" for part in (SERVER_KILLED, WRITER_KILLED, SERVER_BACK))
+    to.print(
+        f"{WRITERS} processes add {ADDS_PER_S:,} messages a second each, to {SESSIONS} conversations.\n"
+        "An add returns when the journal, on the local disk, has it; from there it is\n"
+        f"delivered to a Valkey server, {server.url}\n"
+        f"The server is killed at {killed}, a writer at {writer_killed}; the server is back at {back}.\n"
     )
-    to.print("\n".join(lines) + "\n")
 
 
 def _show_verdict(verdict: Verdict, to: Console) -> None:
-    to.print(
-        f"\n{verdict.acknowledged:,} messages were acknowledged, {verdict.stored:,} are in the server itself "
-        "(what a killed writer had written but not noted may be more):"
-    )
+    to.print(f"\n{verdict.acknowledged:,} messages were acknowledged, {verdict.stored:,} are in the server itself:")
     counts = f"lost {verdict.lost:,}, doubled {verdict.doubled:,}, out of order {verdict.out_of_order:,}"
     to.print(Text(counts, style="bold green" if verdict.passed else "bold red"))
 
@@ -110,7 +107,8 @@ def _show_ttl(log: eventlog.EventLog, to: Console) -> None:
     chat.add({"role": "assistant", "content": "So has this one."})
     then = datetime.now(UTC)
     sleep(TTL_S + 0.1)
-    _head(f"A conversation with a TTL of {TTL_S:.0f} s, {TTL_S + 0.1:.1f} s later: {len(chat.messages())} messages. As of then:", to)
+    _head(f"A conversation with a TTL of {TTL_S:.0f} s, a little later: {len(chat.messages())} messages.", to)
+    _head("The same, as of the time of its last message:", to)
     show_messages(chat.messages(as_of=then), to)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import IO, Self
 
@@ -21,6 +21,7 @@ WRITERS = 3
 SESSIONS = 300
 SHARED_EVERY = 10
 ADDS_PER_S = 2000
+START_TIMEOUT_S = 15.0
 _SEED = 7
 
 
@@ -48,7 +49,7 @@ class WriterProcess:
         self._stdin: IO[bytes] = self._process.stdin
         self._stdin.write(msgspec.json.encode(task) + b"\n")
         self._stdin.flush()
-        self._lock, self._measured = Lock(), Measured()
+        self._lock, self._measured, self._started = Lock(), Measured(), Event()
         self._listener = Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
         self._listener.start()
 
@@ -58,14 +59,25 @@ class WriterProcess:
                 news = msgspec.json.decode(line, type=Measured)
                 with self._lock:
                     self._measured = merged([self._measured, news])
+                self._started.set()
+        self._started.set()
+
+    def wait_until_it_writes(self) -> None:
+        """Return when it has told of its first adds; `WriterFailed` if it does not."""
+        self._started.wait(START_TIMEOUT_S)
+        if not self.take().adds:
+            raise self._failed()
 
     def take(self) -> Measured:
         """Give what it measured since the last time; `WriterFailed` if it is gone."""
         if self._expected and self.ended:
-            raise WriterFailed(f"expected {self.task.name} to write, found it ended: {self._said.read_text()[-2000:]}")
+            raise self._failed()
         with self._lock:
             measured, self._measured = self._measured, Measured()
         return measured
+
+    def _failed(self) -> WriterFailed:
+        return WriterFailed(f"expected {self.task.name} to write, found it silent; it said: {self._said.read_text()[-2000:]}")
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -103,8 +115,15 @@ class Company:
 
     def __enter__(self) -> Self:
         """Start them all."""
-        self.writers = [WriterProcess(task) for task in self.tasks]
+        for task in self.tasks:
+            self.writers.append(WriterProcess(task))
         return self
+
+    def wait_until_all_write(self) -> None:
+        """Return when the last has begun, too."""
+        for writer in self.writers:
+            writer.wait_until_it_writes()
+        self.take()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Leave none alive."""

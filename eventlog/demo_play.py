@@ -35,6 +35,7 @@ class Play:
         """Begin now."""
         self._server, self._company, self._log, self._screen = server, company, log, screen
         self._began = self._row_began = monotonic()
+        self._row_due = self._began + ROW_EVERY_S
         self._watched: list[Callable[[BackendStatus], bool]] = []
         """What is waited for beside the course of things; each is dropped when it says that it came."""
 
@@ -88,31 +89,31 @@ class Play:
 
     def _until(self, at_s: float) -> None:
         while (left := at_s - self._now()) > 0:
-            sleep(min(left, LOOK_EVERY_S))
-            self._look()
+            self._look_after(left)
 
     def _until_true(self, came: Callable[[], bool], what: str) -> None:
         deadline = monotonic() + END_TIMEOUT_S
         while not came():
             if monotonic() > deadline:
                 raise Stuck(f"expected {what} within {END_TIMEOUT_S:.0f} s, found it not so")
-            sleep(LOOK_EVERY_S)
-            self._look()
+            self._look_after(LOOK_EVERY_S)
 
-    def _look(self) -> None:
+    def _look_after(self, seconds: float) -> None:
+        sleep(max(0.0, min(seconds, LOOK_EVERY_S, self._row_due - monotonic())))
         backend = self._status()
-        if monotonic() - self._row_began >= ROW_EVERY_S:
+        if monotonic() >= self._row_due:
             self._row(backend)
+            self._row_due += ROW_EVERY_S
         self._watched = [came for came in self._watched if not came(backend)]
 
     def _row(self, backend: BackendStatus) -> None:
         now = monotonic()
         measured, took_s = self._company.take(), now - self._row_began
         self._row_began = now
-        self._screen.second(_second(self._now(), measured, took_s, backend))
+        self._screen.show(_second(self._now(), measured, took_s, backend))
 
     def _note(self, text: str, *, alarm: bool = False) -> None:
-        self._screen.note(Note(self._now(), text, alarm))
+        self._screen.show(Note(self._now(), text, alarm))
 
     def _caught_up(self, backend: BackendStatus, back_s: float) -> bool:
         if backend.lag_events > CAUGHT_UP_EVENTS:

@@ -60,8 +60,9 @@ class Incarnation:
         self.pending = PendingView(self.directory, self.aside)
         self.reader = SessionReader(backends, self.pending, self.clock, strict=settings.strict_reads)
         self.progress = Condition()
+        self.sleepers: set[Event] = set()
         self.deliveries = {
-            self.keys[name]: Delivery(backend, self.aside, now_ms, self._report, self._progressed)
+            self.keys[name]: Delivery(backend, self.aside, now_ms, self.sleepers, self._report, self._progressed)
             for name, backend in backends.items()
         }
         self.journal: Journal | None = None
@@ -71,7 +72,6 @@ class Incarnation:
         self._rotated_at = monotonic()
         self._sync_at, self._sync_pause_s = 0.0, SYNC_EVERY_S
         self._waker, self._stop = Event(), Event()
-        self.idle = False
         self._begin()
 
     def _begin(self) -> None:
@@ -130,12 +130,9 @@ class Incarnation:
         return journal
 
     def wake(self) -> None:
-        """Tell idle loops that an event was appended."""
-        for delivery in self.deliveries.values():
-            if delivery.idle:
-                delivery.wake()
-        if self.idle:
-            self._waker.set()
+        """Tell sleeping loops that an event was appended."""
+        for sleeper in tuple(self.sleepers):
+            sleeper.set()
 
     def wait_for_room(self, size: int) -> None:
         """Return when `size` more bytes keep within the bound; `JournalFull` after `max_block`."""
@@ -250,10 +247,10 @@ class Incarnation:
                 self._stop.wait(ADOPT_EVERY_S)
 
     def _doze(self, until_adopt_s: float) -> None:
-        self.idle = True
+        self.sleepers.add(self._waker)
         if self.journal is None or not self.journal.dirty:
             self._waker.wait(until_adopt_s)
-        self.idle = False
+        self.sleepers.discard(self._waker)
         self._waker.clear()
         self._stop.wait(SYNC_EVERY_S)
 

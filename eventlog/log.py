@@ -214,10 +214,13 @@ class EventLog:
         if ack is not None:
             checked_ack(ack)
         live = self._incarnation
-        if live is None or live.journal is None or live.journal.allowance_bytes < len(body) + _FRAME_OVERHEAD_BYTES:
+        journal = live.journal if live is not None else None
+        if live is None or journal is None or journal.allowance_bytes < len(body) + _FRAME_OVERHEAD_BYTES:
             live = self._ready(len(body) + _FRAME_OVERHEAD_BYTES)
-        event_id = live.writer().append_one(key, body, wall_ms)
-        live.wake()
+            journal = live.writer()
+        event_id = journal.append_one(key, body, wall_ms)
+        if live.sleepers:
+            live.wake()
         if ack is not None or self._settings.ack != "journal":
             self._acknowledge(live, ack or self._settings.ack, event_id)
         return event_id

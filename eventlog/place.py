@@ -8,6 +8,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import re
 import stat
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +19,7 @@ from eventlog.errors import ConfigurationError
 from eventlog.files import PRIVATE_FOLDER
 
 VARIABLE = "EVENTLOG_JOURNAL"
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs", "davfs"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.s3fs"}
@@ -77,14 +79,14 @@ def _check_local(path: Path) -> None:
 def file_system_of(path: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
     """Give the type of the file system that a path is on; '' where the system does not tell."""
     try:
-        lines = mounts.read_text().splitlines()
+        lines = os.fsdecode(mounts.read_bytes()).splitlines()
     except OSError:
         return ""
     best, kind = Path(), ""
     where = path.resolve()
     for line in lines:
         fields = line.split()
-        mount = Path(fields[4].encode().decode("unicode_escape"))
+        mount = Path(_ESCAPED.sub(lambda found: chr(int(found[1], 8)), fields[4]))
         if where.is_relative_to(mount) and len(mount.parts) >= len(best.parts):
             best, kind = mount, fields[fields.index("-") + 1]
     return kind

@@ -10,6 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import logging
+import sys
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
 from threading import Lock
@@ -17,6 +18,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from eventlog.clock import Clock, is_damage
+from eventlog.codec import is_cut
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from eventlog.events import ID_BYTES
 from eventlog.pending import PendingView
@@ -65,6 +67,7 @@ def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
     """Ask for pages until what is wanted is complete; give the records read and their fold."""
     pending = [record for record in pending if query.before is None or record[:ID_BYTES] < query.before]
     limit = page_events if query.last is None else min(page_events, max(_PAGE_MIN, query.last))
+    wanted = sys.maxsize if query.last is None else query.last
     before = query.before
     stored: list[bytes] = []
     while True:
@@ -73,9 +76,10 @@ def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
         at_start = len(page) < limit
         floor = b"" if at_start else page[0][:ID_BYTES]
         records = merge([record for record in pending if record[:ID_BYTES] >= floor], stored)
-        folded = fold_merged(records, query.now_ms)
-        if at_start or folded.cut or (query.last is not None and len(folded.messages) >= query.last):
-            return records, folded
+        if at_start or query.last is not None or any(map(is_cut, records)):
+            folded = fold_merged(records, query.now_ms)
+            if at_start or folded.cut or len(folded.messages) >= wanted:
+                return records, folded
         before, limit = floor, limit * _GROWTH
 
 

@@ -15,10 +15,11 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from eventlog.clock import is_damage
-from eventlog.codec import FIXED, PAYLOAD_AT, PERMANENT, SLIDING, decode
+from eventlog.codec import FIXED, PAYLOAD_AT, PERMANENT, SLIDING, decode, decode_messages
 from eventlog.errors import DamagedBody
 from eventlog.events import ID_BYTES, HistoryCleared, MessageAdded
 
@@ -55,12 +56,9 @@ def fold(records: Iterable[bytes], now_ms: int) -> Folded:
 
 def fold_merged(records: Sequence[bytes], now_ms: int) -> Folded:
     """Fold records that `merge` gave."""
-    kinds = {record[ID_BYTES:PAYLOAD_AT] for record in records}
-    if kinds <= {PERMANENT}:
-        try:
-            return Folded([decode(record) for record in records], [], 0, cut=False)  # type: ignore[misc]
-        except DamagedBody:
-            pass
+    if {record[ID_BYTES:PAYLOAD_AT] for record in records} <= {PERMANENT}:
+        with suppress(DamagedBody):
+            return Folded(decode_messages(records), [], 0, cut=False)
     state = _Fold(now_ms)
     for record in records:
         state.take(record)
