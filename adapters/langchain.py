@@ -1,49 +1,221 @@
 """Room: the chat history classes that LangChain users have, on the event log.
 
 Invariants:
-* Making a history costs microseconds: one `EventLog` a process, backend and journal stands behind all of them. It is
-  opened when the first is made, lives through a fork, and is opened anew after somebody closed it.
-* A client or URL that was not seen before renews what its backend connects with, for the histories of before too.
-* An add is acknowledged by the journal, in the time that it takes: no method waits for a server but a read, and an add
-  with `ack="backend"`.
+* Making a history costs microseconds, whatever the server does: one log stands behind all of them (langchain_logs.py).
+* No method waits for a server but a read, and an add or a clear with `ack="backend"`.
+* The attributes mean what they meant: a history whose `session_id`, `key_prefix` or `ttl` was set anew goes by it.
 * `clear` is a deletion: nothing stays for replay, unless `retain` asks for it.
-* Nothing of a deprecated base class is called, so that nothing warns; where there is none, none is needed.
+* Nothing of the deprecated base class is called, so nothing warns; where it is gone, none is needed.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
-from weakref import WeakKeyDictionary
 
 from eventlog.adapters import from_url, missing
-from eventlog.errors import Closed, ConfigurationError
+from eventlog.errors import Closed
 from eventlog.history import ChatHistory, Events, Messages
 from eventlog.log import EventLog
-from eventlog.log import open as open_log
 from eventlog.ports import Backend
-from eventlog.settings import checked_ack, checked_retain_ms
+from eventlog.settings import Expiry, checked_ack, checked_retain_ms
 
 try:
-    import langchain_core
+    from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
 except ImportError as error:
     raise missing("langchain", "langchain_core") from error
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, get_buffer_string
-
+from eventlog.adapters.langchain_logs import Journal, Stand, stand_of_client, stand_of_url
 from eventlog.adapters.langchain_messages import FORM, pack, unpack
 
 if TYPE_CHECKING:
-    import redis
     from langchain_core.chat_history import BaseChatMessageHistory
+    from redis import Redis
 else:
     try:
         from langchain_core.chat_history import BaseChatMessageHistory
-    except ImportError:  # it is to go with langchain-core 2
+    except ImportError:
         BaseChatMessageHistory = object
 
 __all__ = ["RedisChatMessageHistory"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_AT_ONCE = timedelta(0)
+
+
+class _LogChatMessageHistory(BaseChatMessageHistory):
+    """A history on a stand; a subclass sets `_stand`, and says how long messages live."""
+
+    _expiry: Expiry = "fixed"
+    _stand: Stand
+    _held: ChatHistory
+    _held_for: tuple[str, Any, EventLog] | None = None
+
+    def _begin(self, stand: Stand, ack: str | None, retain: timedelta | None) -> None:
+        """Check what all of them have in common; nothing is read or written."""
+        self._stand = stand
+        self._ack = None if ack is None else checked_ack(ack)
+        self._retain_ms = 0 if retain is _AT_ONCE else checked_retain_ms(retain)
+        self._chat()
+
+    @property
+    def key(self) -> str:
+        """The name of the history in the log."""
+        return self.session_id
+
+    @property
+    def _lifetime(self) -> Any:
+        return None
+
+    @property
+    def log(self) -> EventLog:
+        """The log behind all histories of this backend: for `flush`, `status` and the like."""
+        return self._stand.log
+
+    @property
+    def messages(self) -> list[BaseMessage]:
+        """The messages, oldest first; a list with `.source` and `.complete`, which is False in an outage."""
+        return _messages(self._on(ChatHistory.read_events))
+
+    @messages.setter
+    def messages(self, messages: list[BaseMessage]) -> NoReturn:
+        raise NotImplementedError("expected no assignment to messages: they are appended; use add_messages and clear")
+
+    async def aget_messages(self) -> list[BaseMessage]:
+        """Give the messages, with the backend's own async client."""
+        return _messages(await self._aon(ChatHistory.aread_events))
+
+    def add_message(self, message: BaseMessage) -> None:
+        """Append a message; raises as `ChatHistory.add` does."""
+        self._on(ChatHistory.add, pack(message), self._ack)
+
+    def add_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Append messages that are kept together or not at all."""
+        self._on(ChatHistory.add_many, [pack(message) for message in messages], self._ack)
+
+    async def aadd_messages(self, messages: Sequence[BaseMessage]) -> None:
+        """Do as `add_messages`; the event loop is never blocked for longer than a journal write."""
+        await self._aon(ChatHistory.aadd_many, [pack(message) for message in messages], self._ack)
+
+    def add_user_message(self, message: HumanMessage | str) -> None:
+        """Append what a human said."""
+        self.add_message(message if isinstance(message, HumanMessage) else HumanMessage(content=message))
+
+    def add_ai_message(self, message: AIMessage | str) -> None:
+        """Append what a model said."""
+        self.add_message(message if isinstance(message, AIMessage) else AIMessage(content=message))
+
+    def clear(self) -> None:
+        """Delete every message so far, also those that arrive later with an earlier id."""
+        self._on(ChatHistory.clear, self._ack)
+
+    async def aclear(self) -> None:
+        """Do as `clear`; the event loop is never blocked for longer than a journal write."""
+        await self._aon(ChatHistory.aclear, self._ack)
+
+    def __str__(self) -> str:
+        return get_buffer_string(self.messages)
+
+    def _on(self, do: Callable[Concatenate[ChatHistory, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return do(self._chat(), *args, **kwargs)
+        except Closed:
+            return do(self._chat_anew(), *args, **kwargs)
+
+    async def _aon(
+        self, do: Callable[Concatenate[ChatHistory, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        try:
+            return await do(self._chat(), *args, **kwargs)
+        except Closed:
+            return await do(self._chat_anew(), *args, **kwargs)
+
+    def _chat(self) -> ChatHistory:
+        """Give the history in the log, made again when what it was made for has changed."""
+        wanted = (self.key, self._lifetime, self._stand.log)
+        if wanted != self._held_for:
+            name, ttl, log = wanted
+            self._held = ChatHistory(log, name, ttl=ttl, expiry=self._expiry, form=FORM, retain_ms=self._retain_ms)
+            self._held_for = wanted
+        return self._held
+
+    def _chat_anew(self) -> ChatHistory:
+        if self._held_for is not None:
+            self._stand.reopen(self._held_for[2])
+        return self._chat()
+
+
+class RedisChatMessageHistory(_LogChatMessageHistory):
+    """A drop-in for langchain-community's class of this name.
+
+    `ttl` is in seconds and sliding: the session goes as a whole, `ttl` after the last message. `client` is a
+    `redis.Redis` to learn the address and credentials from instead of `url`; `ack` is when an add returns ("journal",
+    "fsync", "backend"; else $EVENTLOG_ACK); `journal` names the directory of pending events (else $EVENTLOG_JOURNAL);
+    `retain` is how long what a clear hid can be replayed.
+    """
+
+    _expiry: Expiry = "sliding"
+
+    def __init__(  # noqa: PLR0913 (the signature that users have)
+        self,
+        session_id: str,
+        url: str = "redis://localhost:6379/0",
+        key_prefix: str = "message_store:",
+        ttl: int | None = None,
+        *,
+        client: Redis | None = None,
+        ack: str | None = None,
+        journal: Journal = None,
+        retain: timedelta | None = _AT_ONCE,
+    ) -> None:
+        """Find the log; no server is asked. `ConfigurationError` and `ValueError` as `eventlog.open` raises them."""
+        self.session_id, self.key_prefix, self.ttl = session_id, key_prefix, ttl
+        self._url, self._client, self._journal = url, client, journal
+        stand = stand_of_url(url, journal, from_url) if client is None else _stand_of_client(client, journal)
+        self._begin(stand, ack, retain)
+
+    @property
+    def key(self) -> str:
+        """The name of the history in the log."""
+        return self.key_prefix + self.session_id
+
+    @property
+    def _lifetime(self) -> int | None:
+        return self.ttl or None
+
+    @property
+    def redis_client(self) -> Redis:
+        """A client for what else is done with the server; setting one is as giving it as `client`."""
+        if self._client is None:
+            self._client = _plain_client(self._url)
+        return self._client
+
+    @redis_client.setter
+    def redis_client(self, client: Redis) -> None:
+        self._client = client
+        self._stand = _stand_of_client(client, self._journal)
+
+
+def _messages(found: Events) -> list[BaseMessage]:
+    return Messages(map(unpack, found.events), found.source, complete=found.complete)
+
+
+def _stand_of_client(client: Redis, journal: Journal) -> Stand:
+    from eventlog.adapters.redis import RedisBackend
+
+    def make(client: Redis) -> Backend:
+        return RedisBackend(client)
+
+    return stand_of_client(client, journal, make)
+
+
+@lru_cache(maxsize=64)
+def _plain_client(url: str) -> Redis:
+    from redis import Redis
+
+    client: Redis = Redis.from_url(url)
+    return client

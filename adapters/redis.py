@@ -53,6 +53,11 @@ class RedisBackend:
         self._clients = Clients(client)
         self.identity = self._clients.identity
 
+    def renew(self, newer: RedisBackend) -> None:
+        """Connect from now on as `newer` does, a backend of the same identity."""
+        if not self._clients.connect_like(newer._clients):
+            self._clients = newer._clients
+
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record with one pipeline, one round trip."""
         pipe = self._clients.writer().pipeline(transaction=False)

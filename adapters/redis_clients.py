@@ -52,6 +52,10 @@ class Clients:
         self.identity = _identity(self._kwargs)
         self.forget()
 
+    def connect_like(self, other: Clients) -> bool:
+        """Tell whether another's connections are made as ours are."""
+        return (self._class, self._kwargs) == (other._class, other._kwargs)
+
     def forget(self) -> None:
         """Start anew without touching what there was."""
         self._writer: redis.Redis | None = None

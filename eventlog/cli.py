@@ -24,7 +24,7 @@ from eventlog.errors import BackendUnavailable, ConfigurationError, EventLogErro
 from eventlog.events import EventId
 from eventlog.loading import Loader
 from eventlog.log import EventLog
-from eventlog.showing import as_json, console, one_line, show_messages, show_status
+from eventlog.showing import as_json, console, counted, one_line, show_messages, show_status
 from eventlog.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
 from eventlog.waiting import bytes_read, wait_until_delivered
 
@@ -118,7 +118,7 @@ def sessions(
 
 
 @app.command()
-def messages(
+def messages(  # noqa: PLR0913 (the options of a command)
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The id of a session.")],
     last: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N.")] = None,
     as_of: Annotated[
@@ -156,11 +156,11 @@ def status(url: Url = None, journal: JournalDir = None, *, json: Json = False) -
 def drain(url: Url = None, journal: JournalDir = None, timeout: Timeout = None) -> None:
     """Deliver what is pending in the journal.
 
-    What killed processes left is delivered too; name every backend that it is for. Exit code 1 if S seconds are not enough.
+    What killed processes left is delivered too. Name every backend that it is for.
     """
     with _opened(url, journal, deliver=True) as log:
-        wait_until_delivered(log, timeout)
-    typer.echo("everything is delivered")
+        events = wait_until_delivered(log, timeout)
+    typer.echo(f"delivered {counted(events, 'event')}; nothing is pending")
 
 
 @contextmanager
@@ -202,7 +202,7 @@ def _report(loader: Loader, seconds: float, *, json: bool) -> None:
         counts = {"sessions": loader.sessions, "messages": loader.messages}
         typer.echo(as_json({**counts, "seconds": round(seconds, 3), "messages_per_s": round(rate)}))
     else:
-        what = f"{loader.sessions:,} sessions, {loader.messages:,} messages"
+        what = f"{counted(loader.sessions, 'session')}, {counted(loader.messages, 'message')}"
         typer.echo(f"loaded and delivered {what} in {seconds:.2f} s ({rate:,.0f} messages/s)")
 
 

@@ -33,6 +33,7 @@ EVENTS_MAX = 4096
 BYTES_MAX = 2 << 20
 IDLE_S = 0.5
 STOP_S = 0.5
+NAP_S = 0.001
 DOWN_AFTER_FAILURES = 3
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 2.0
 
@@ -66,7 +67,7 @@ class Source:
     def has_more(self) -> bool:
         """Tell, at no cost for one's own journal, whether a read may find frames."""
         if self._own is None:
-            return True
+            return self.follower.may_have_more()
         end = self._own.end
         return (end.segment, end.offset) != (self.saved.segment, self.saved.offset)
 
@@ -108,6 +109,7 @@ class Delivery:
         self._sleepers, self._report, self._on_progress = sleepers, report, on_progress
         self._sources: dict[str, Source] = {}
         self._dropped: list[Source] = []
+        self._naps = 0
         self._lock = Lock()
         self._wake, self._stop = Event(), Event()
         self._thread: Thread | None = None
@@ -176,31 +178,36 @@ class Delivery:
 
     def _sleep(self) -> None:
         self._sleepers.add(self._wake)
-        if not any(source.has_more() for source in self._own_sources()) and not self._wake.wait(IDLE_S):
+        sources = self._current()
+        if not any(source.has_more() for source in sources) and not self._wake.wait(self._nap_s(sources)):
             self._flush_states()
         self._sleepers.discard(self._wake)
         self._wake.clear()
 
     def _flush_states(self) -> None:
-        with self._lock:
-            for source in self._sources.values():
-                source.state.flush()
+        for source in self._current():
+            source.state.flush()
 
     def told(self, name: str) -> DelivererState | None:
         """Give what this process knows of a folder that it delivers: fresher than the file."""
         source = self._sources.get(name)
         return source.state.value if source is not None else None
 
-    def _own_sources(self) -> list[Source]:
+    def _nap_s(self, sources: list[Source]) -> float:
+        """Give how long to sleep: nobody wakes us for what another process appends, so then it is not long."""
+        self._naps += 1
+        return IDLE_S if all(source.is_own for source in sources) else min(IDLE_S, NAP_S * self._naps)
+
+    def _current(self) -> list[Source]:
         with self._lock:
-            return [source for source in self._sources.values() if source.is_own]
+            return list(self._sources.values())
 
     def _step(self) -> bool:
         """Deliver one batch of each folder; tell whether anything moved."""
         self._close_dropped()
-        with self._lock:
-            sources = list(self._sources.values())
-        moved = [self._deliver_from(source) for source in sources]
+        moved = [self._deliver_from(source) for source in self._current()]
+        if any(moved):
+            self._naps = 0
         return any(moved)
 
     def _deliver_from(self, source: Source) -> bool:

@@ -38,7 +38,7 @@ class WriterProcess:
         self._expected = True
         self._said = Path(task.acks).with_suffix(".log")
         with self._said.open("wb") as said:
-            self._process = subprocess.Popen(  # noqa: S603 (this interpreter, and a module of ours)
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "eventlog.demo_writer"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -77,7 +77,8 @@ class WriterProcess:
         return measured
 
     def _failed(self) -> WriterFailed:
-        return WriterFailed(f"expected {self.task.name} to write, found it silent; it said: {self._said.read_text()[-2000:]}")
+        said = self._said.read_text()[-2000:]
+        return WriterFailed(f"expected {self.task.name} to write, found it silent; it said: {said}")
 
     def kill(self) -> None:
         """SIGKILL."""

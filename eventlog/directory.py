@@ -61,6 +61,13 @@ class Folder:
         except (OSError, msgspec.MsgspecError):
             return {}
 
+    def position(self, key: str) -> Position:
+        """Give where a backend stands."""
+        cursor = self.cursor(key)
+        position = cursor.load()
+        cursor.close()
+        return position
+
     def cursor(self, key: str) -> Cursor:
         """Give the cursor of one backend, unopened."""
         return Cursor(self.path / f"{key}.cursor")
@@ -87,9 +94,7 @@ class Folder:
     def is_delivered(self, key: str) -> bool:
         """Tell whether a backend has all that is here; sure only while nobody writes."""
         numbers = segment_numbers(self.path)
-        cursor = self.cursor(key)
-        position = cursor.load()
-        cursor.close()
+        position = self.position(key)
         if not numbers or position.segment > numbers[-1]:
             return True
         size = segment_path(self.path, numbers[-1]).stat().st_size
@@ -121,23 +126,20 @@ class Directory:
 
     def new_folder(self, writer: bytes, identities: Iterable[str], *, deliver: bool) -> Folder:
         """Make a folder for a new writer, with its locks held; `OSError` if there is no room."""
-        with_lock = self._lock_exclusively()
+        lock = self._lock_exclusively()
+        temporary = Folder(self.root / f"{_TEMPORARY}{writer.hex()}")
         try:
             self._clear_leftovers()
-            temporary = Folder(self.root / f"{_TEMPORARY}{writer.hex()}")
-            temporary.path.mkdir(mode=PRIVATE_FOLDER)
-            temporary.writer_lock.acquire()
-            if deliver:
-                temporary.delivery_lock.acquire()
-            wanted = {backend_key(identity): identity for identity in identities}
-            _write_private(temporary.path / "backends", msgspec.json.encode(wanted))
-            _make_cursors(temporary, wanted)
+            _build(temporary, identities, deliver=deliver)
             path = self.root / writer.hex()
             temporary.path.rename(path)
             self._files.sync_folder(self.root)
             self._files.sync_folder(self.root.parent)
+        except OSError:
+            temporary.release()  # what is left of it is cleared by the next one
+            raise
         finally:
-            with_lock.close()
+            lock.close()
         return _renamed(temporary, path)
 
     def _lock_exclusively(self) -> FileLock:
@@ -234,6 +236,16 @@ def _is_writer_name(name: str) -> bool:
         and not name.startswith(".")
         and all(letter in "0123456789abcdef" for letter in name)
     )
+
+
+def _build(folder: Folder, identities: Iterable[str], *, deliver: bool) -> None:
+    folder.path.mkdir(mode=PRIVATE_FOLDER)
+    folder.writer_lock.acquire()
+    if deliver:
+        folder.delivery_lock.acquire()
+    wanted = {backend_key(identity): identity for identity in identities}
+    _write_private(folder.path / "backends", msgspec.json.encode(wanted))
+    _make_cursors(folder, wanted)
 
 
 def _renamed(folder: Folder, path: Path) -> Folder:

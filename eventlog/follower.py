@@ -225,6 +225,12 @@ class Follower:
             if frames or not self._next_segment(segment, finished=finished):
                 return frames
 
+    def may_have_more(self) -> bool:
+        """Tell, at the cost of two looks, whether a read may find frames."""
+        if self._segment is None or self._segment.size_bytes > self.position.offset:
+            return True
+        return segment_path(self._folder, self._segment.number + 1).exists()
+
     def _open(self) -> SegmentReader | None:
         if self._segment is None:
             self._segment = self._open_from(self.position.segment)

@@ -69,9 +69,7 @@ def _backend(
 
 def _lag(folder: Folder, key: str, end: Position, now_ms: int) -> tuple[int, int, float]:
     """Give the events, the bytes and the age in seconds of what a backend lacks of a folder."""
-    cursor = folder.cursor(key)
-    position = cursor.load()
-    cursor.close()
+    position = folder.position(key)
     if position[:2] >= end[:2]:
         return 0, 0, 0.0
     numbers = [number for number in segment_numbers(folder.path) if number >= position.segment]

@@ -124,8 +124,9 @@ class ChatHistory:
     def _query(self, last: int | None, as_of: datetime | EventId | str | None) -> Query:
         if last is not None and (type(last) is not int or last < 0):
             raise ValueError(f"expected last as a number of messages, zero or more; found {last!r}")
-        before, now_ms = _bound(as_of, self._log.now_ms())
-        return Query(self.session_id, self._key.session, now_ms, last, before)
+        wall_ms = self._log.now_ms()
+        before, now_ms = _bound(as_of, wall_ms)
+        return Query(self.session_id, self._key.session, now_ms, wall_ms, last, before)
 
 
 class Events(NamedTuple):

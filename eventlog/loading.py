@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 from io import BufferedReader
 from time import time_ns
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -26,6 +26,8 @@ from eventlog.settings import ADD_BYTES_MAX
 
 LINE_BYTES_MAX = 256 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+
+Lines = BufferedReader | gzip.GzipFile
 
 
 class LoadStopped(EventLogError):
@@ -85,11 +87,11 @@ class Loader:
                 self.messages += len(history.add_many(piece))
 
 
-def _unpacked(file: BufferedReader) -> IO[bytes]:
+def _unpacked(file: BufferedReader) -> Lines:
     return gzip.open(file) if file.peek(2)[:2] == _GZIP_MAGIC else file
 
 
-def _next_line(lines: IO[bytes]) -> bytes:
+def _next_line(lines: Lines) -> bytes:
     try:
         line = lines.readline(LINE_BYTES_MAX + 1)
     except (EOFError, gzip.BadGzipFile, zlib.error):

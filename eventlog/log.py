@@ -77,7 +77,7 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
         retain_ms=checked_retain_ms(retain),
         max_journal_bytes=checked_bytes(max_journal_bytes),
         max_block_s=float(max_block),
-        deliver=deliver,
+        role="process" if deliver else "none",
         strict_reads=strict_reads,
         temporary=temporary,
     )
@@ -136,7 +136,7 @@ class EventLog:
         """Give the ids of the sessions that hold any event, pending ones included, sorted."""
         live = self._live()
         found: set[str] = set(next(iter(self._backends.values())).sessions(prefix))
-        pending = live.pending.sessions(next(iter(live.keys.values())))
+        pending = live.pending.sessions(live.first)
         return sorted(found | {session for session in pending if session.startswith(prefix)})
 
     def flush(self, timeout: float | None = None) -> bool:
@@ -146,8 +146,7 @@ class EventLog:
         """
         live = self._live()
         deadline = None if timeout is None else monotonic() + timeout
-        if self._settings.deliver:
-            live.adopt()
+        live.adopt()
         if not live.wait_delivered(live.flush_targets(), timeout):
             return False
         return live.wait_nothing_aside(None if deadline is None else max(0.0, deadline - monotonic()))

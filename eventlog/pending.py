@@ -20,32 +20,26 @@ from eventlog.journal import Position
 
 
 class _FolderView:
-    """One writer's folder, with its segments and cursors kept open between reads."""
+    """One writer's folder as one backend lacks it, with its segments and its cursor kept open between reads."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, key: str) -> None:
         self._folder = folder
-        self._cursors: dict[str, Cursor] = {}
+        self._cursor: Cursor = folder.cursor(key)
         self._segments: dict[int, SegmentReader] = {}
 
-    def records(self, session: bytes, key: str) -> Iterator[bytes]:
-        position = self._cursor(key).load()
+    def records(self, session: bytes) -> Iterator[bytes]:
+        position = self._cursor.load()
         for number, segment in self._after(position):
             floor = position.offset if number == position.segment else HEADER_BYTES
             for frame in segment.newest(session, floor):
                 yield from frame.records
 
-    def sessions(self, key: str) -> Iterator[str]:
-        position = self._cursor(key).load()
+    def sessions(self) -> Iterator[str]:
+        position = self._cursor.load()
         for number, segment in self._after(position):
             for frame in segment.scan(position.offset if number == position.segment else HEADER_BYTES):
                 if frame.events:
                     yield frame.session.decode()
-
-    def _cursor(self, key: str) -> Cursor:
-        cursor = self._cursors.get(key)
-        if cursor is None:
-            cursor = self._cursors[key] = self._folder.cursor(key)
-        return cursor
 
     def _after(self, position: Position) -> list[tuple[int, SegmentReader]]:
         for number in [number for number in self._segments if number < position.segment]:
@@ -73,8 +67,7 @@ class _FolderView:
     def close(self) -> None:
         for segment in self._segments.values():
             segment.close()
-        for cursor in self._cursors.values():
-            cursor.close()
+        self._cursor.close()
 
 
 class PendingView:
@@ -83,28 +76,29 @@ class PendingView:
     def __init__(self, directory: Directory, aside: Aside) -> None:
         """Open nothing yet."""
         self._directory, self._aside = directory, aside
-        self._views: dict[str, _FolderView] = {}
+        self._views: dict[tuple[str, str], _FolderView] = {}
         self._lock = Lock()
 
     def records(self, session: bytes, key: str) -> list[bytes]:
         """Give the session's records past the backend's cursors, in no order, maybe doubled."""
         with self._lock:
-            journaled = [record for view in self._current() for record in view.records(session, key)]
+            journaled = [record for view in self._current(key) for record in view.records(session)]
         return journaled + self._aside.records(session.decode(), key)
 
     def sessions(self, key: str) -> set[str]:
         """Give the sessions that have anything past the backend's cursors; reads through the whole backlog."""
         with self._lock:
-            journaled = {session for view in self._current() for session in view.sessions(key)}
+            journaled = {session for view in self._current(key) for session in view.sessions()}
         return journaled | self._aside.sessions(key)
 
-    def _current(self) -> list[_FolderView]:
-        names = {folder.path.name: folder for folder in self._directory.folders()}
-        for gone in self._views.keys() - names.keys():
+    def _current(self, key: str) -> list[_FolderView]:
+        folders = {folder.path.name: folder for folder in self._directory.folders()}
+        for gone in [place for place in self._views if place[0] not in folders]:
             self._views.pop(gone).close()
-        for name in names.keys() - self._views.keys():
-            self._views[name] = _FolderView(names[name])
-        return list(self._views.values())
+        for name in folders:
+            if (name, key) not in self._views:
+                self._views[name, key] = _FolderView(folders[name], key)
+        return [self._views[name, key] for name in folders]
 
     def close(self) -> None:
         """Let go of files."""

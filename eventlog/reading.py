@@ -40,6 +40,8 @@ class Query(NamedTuple):
     session: str
     encoded: bytes
     now_ms: int
+    """The time that the fold is made for."""
+    wall_ms: int
     last: int | None = None
     before: bytes | None = None
     """Only ids smaller than this; the present is None."""
@@ -223,8 +225,8 @@ class SessionReader:
 
     def _observe(self, query: Query, records: Sequence[bytes]) -> None:
         for record in reversed(records):
-            if not is_damage(record, query.now_ms):
-                self._clock.observe(query.encoded, record[:ID_BYTES], query.now_ms)
+            if not is_damage(record, query.wall_ms):
+                self._clock.observe(query.encoded, record[:ID_BYTES], query.wall_ms)
                 return
 
     def _reported(self, folded: Folded) -> Folded:

@@ -10,6 +10,8 @@ import msgspec
 
 Ack = Literal["journal", "fsync", "backend"]
 Expiry = Literal["fixed", "sliding"]
+Role = Literal["process", "none", "sidecar"]
+"""Who delivers: the process itself, another one, or this one for all others of the host."""
 
 SEGMENT_BYTES_MAX = 64 << 20
 SEGMENTS_MIN = 8
@@ -25,7 +27,7 @@ class Settings(msgspec.Struct, frozen=True):
     retain_ms: int | None
     max_journal_bytes: int
     max_block_s: float
-    deliver: bool
+    role: Role
     strict_reads: bool
     temporary: bool = False
 

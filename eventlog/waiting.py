@@ -9,16 +9,25 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from math import inf
 from os import fstat
 from stat import S_ISREG
 from time import monotonic, sleep
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from eventlog.errors import EventLogError
 from eventlog.log import EventLog
-from eventlog.showing import lag
+from eventlog.showing import counted, lag
 from eventlog.status import BackendStatus, Status
 
 _LOOK_EVERY_S = 0.2
@@ -53,54 +62,51 @@ def _file_bytes(file: BufferedReader) -> int | None:
     return found.st_size if S_ISREG(found.st_mode) else None
 
 
-def wait_until_delivered(log: EventLog, timeout_s: float | None) -> None:
-    """Return when every event in the journal, of whatever process, is in every backend; `StillPending` otherwise."""
-    deadline = monotonic() + timeout_s if timeout_s is not None else None
-    with _bar(
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} events {task.fields[state]}", markup=False)
-    ) as bar:
+def wait_until_delivered(log: EventLog, timeout_s: float | None) -> int:
+    """Return when every event in the journal, of whatever process, is in every backend: how many were pending.
+
+    `StillPending` when the time is up first.
+    """
+    deadline = inf if timeout_s is None else monotonic() + timeout_s
+    with _bar(TextColumn("{task.fields[state]}", markup=False)) as bar:
         task = bar.add_task("delivering", total=_most(log.status()).lag_events, state="")
-        while not _delivered(log, deadline):
-            slowest = _most(status := log.status())
-            total = max(slowest.lag_events, bar.tasks[task].total or 0)
-            state = "" if slowest.state == "ok" else slowest.state
-            bar.update(task, total=total, completed=total - slowest.lag_events, state=state)
-            if deadline is not None and monotonic() >= deadline:
+        while not _delivered(log, min(_LOOK_EVERY_S, deadline - monotonic())):
+            _draw(bar, task, slowest := _most(status := log.status()))
+            if monotonic() >= deadline:
                 log.close(timeout=0)
-                raise _still_pending(status, timeout_s)
+                raise _still_pending(slowest, status.journal, timeout_s)
+    return int(bar.tasks[task].total or 0)
 
 
-def _delivered(log: EventLog, deadline: float | None) -> bool:
-    left = _LOOK_EVERY_S if deadline is None else min(_LOOK_EVERY_S, max(0.0, deadline - monotonic()))
-    if not log.flush(left):
-        return False
-    if not _most(log.status()).lag_events:
+def _delivered(log: EventLog, seconds: float) -> bool:
+    """Look for so long; events of a writer that lives are its own to deliver, and are waited for too."""
+    until = monotonic() + seconds
+    if log.flush(max(0.0, seconds)) and not _most(log.status()).lag_events:
         return True
-    sleep(left)  # a living writer's events are its own to deliver
+    sleep(max(0.0, until - monotonic()))
     return False
+
+
+def _draw(bar: Progress, task: TaskID, slowest: BackendStatus) -> None:
+    total = max(slowest.lag_events, int(bar.tasks[task].total or 0))
+    state = "" if slowest.state == "ok" else f", the backend is {slowest.state}"
+    left = f"{counted(slowest.lag_events, 'event')} left"
+    bar.update(task, total=total, completed=total - slowest.lag_events, state=left + state)
 
 
 def _most(status: Status) -> BackendStatus:
     return max(status.backends.values(), key=lambda backend: backend.lag_events)
 
 
-def _still_pending(status: Status, timeout_s: float | None) -> StillPending:
-    slowest = _most(status)
+def _still_pending(slowest: BackendStatus, journal: str, timeout_s: float | None) -> StillPending:
     why = f"; its last error: {slowest.last_error}" if slowest.last_error else ""
     return StillPending(
-        f"expected all delivered within {timeout_s} s, found {lag(slowest)}, for {slowest.identity}{why}; "
-        f"nothing is lost, it stays in {status.journal}"
+        f"expected all delivered to {slowest.identity} within {timeout_s} s, found {lag(slowest)}{why}; "
+        f"it is kept in {journal}"
     )
 
 
-def _bar(*columns: TextColumn | DownloadColumn | TimeRemainingColumn) -> Progress:
-    console = Console(file=sys.stderr, highlight=False)
-    shown = console.is_terminal
-    return Progress(
-        TextColumn("{task.description:<10}", markup=False),
-        BarColumn(),
-        *columns,
-        console=console,
-        disable=not shown,
-        transient=True,
-    )
+def _bar(*columns: ProgressColumn) -> Progress:
+    to = Console(file=sys.stderr, highlight=False)
+    name = TextColumn("{task.description:<10}", markup=False)
+    return Progress(name, BarColumn(), *columns, console=to, disable=not to.is_terminal, transient=True)

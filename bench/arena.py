@@ -1,0 +1,84 @@
+"""Room: what the rounds of a run share: a real server, a slow network before it, a disk for journals."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from bench.players import referee
+from eventlog.demo_server import HOST, RedisServer
+from eventlog.place import file_system_of
+
+ROUND_TRIP_S = 0.001
+_ROOT = Path(__file__).parents[1]
+_IN_MEMORY = frozenset({"tmpfs", "ramfs", "overlay", ""})
+
+
+class SlowNetwork:
+    """A proxy that delays each direction by half a round trip, in a process of its own."""
+
+    def __init__(self, port: int) -> None:
+        words = [sys.executable, "-m", "tests.servers.proxy", HOST, str(port), str(ROUND_TRIP_S / 2)]
+        self._process = subprocess.Popen(  # noqa: S603 (a program of this checkout)
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT
+        )
+        assert self._process.stdout is not None
+        self.url = f"redis://{HOST}:{int(self._process.stdout.readline())}/0"
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+class Arena:
+    """One server for all rounds, emptied before each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file_system = file_system_of(folder)
+        self.server = RedisServer()
+
+    def __enter__(self) -> Self:
+        self.server.start()
+        self.network = SlowNetwork(self.server.port)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.network.stop()
+        self.server.stop()
+
+    def url(self, *, slow: bool) -> str:
+        """Give the address, directly or through the slow network."""
+        return self.network.url if slow else self.server.url
+
+    @contextmanager
+    def fresh(self) -> Iterator[Path]:
+        """Empty the server and give a new folder for journals, removed at the end."""
+        client = referee(self.server.url)
+        client.flushall()
+        client.close()
+        journals = Path(tempfile.mkdtemp(prefix="eventlog-bench-", dir=self.folder))
+        try:
+            yield journals
+        finally:
+            shutil.rmtree(journals, ignore_errors=True)
+
+    def versions(self) -> dict[str, str]:
+        """Give what the server says of itself."""
+        with referee(self.server.url) as client:
+            info = client.info("server")
+        return {"valkey": str(info.get("valkey_version") or info["redis_version"])}
+
+
+def disk_folder() -> Path:
+    """Give a folder on a disk: the temporary one unless that lies in memory."""
+    places = [Path(tempfile.gettempdir()), Path("/var/tmp"), Path.cwd()]  # noqa: S108 (mkdtemp makes what is in it)
+    fit = (place for place in places if os.access(place, os.W_OK) and file_system_of(place) not in _IN_MEMORY)
+    return next(fit, places[0])

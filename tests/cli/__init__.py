@@ -1,0 +1,1 @@
+"""The command `eventlog`, run as users run it, and the demo."""

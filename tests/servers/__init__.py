@@ -1,0 +1,1 @@
+"""Servers and networks of a test's own, to be broken by it."""
