@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 
 from eventlog.adapters import from_url, missing
 from eventlog.errors import Closed
@@ -41,8 +41,8 @@ else:
 
 __all__ = ["RedisChatMessageHistory"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 _AT_ONCE = timedelta(0)
 
@@ -50,6 +50,7 @@ _AT_ONCE = timedelta(0)
 class _LogChatMessageHistory(BaseChatMessageHistory):
     """A history on a stand; a subclass sets `_stand`, and says how long messages live."""
 
+    session_id: str
     _expiry: Expiry = "fixed"
     _stand: Stand
     _held: ChatHistory
@@ -120,19 +121,17 @@ class _LogChatMessageHistory(BaseChatMessageHistory):
     def __str__(self) -> str:
         return get_buffer_string(self.messages)
 
-    def _on(self, do: Callable[Concatenate[ChatHistory, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def _on(self, do: Callable[[ChatHistory, *Args], T], *args: *Args) -> T:
         try:
-            return do(self._chat(), *args, **kwargs)
+            return do(self._chat(), *args)
         except Closed:
-            return do(self._chat_anew(), *args, **kwargs)
+            return do(self._chat_anew(), *args)
 
-    async def _aon(
-        self, do: Callable[Concatenate[ChatHistory, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _aon(self, do: Callable[[ChatHistory, *Args], Awaitable[T]], *args: *Args) -> T:
         try:
-            return await do(self._chat(), *args, **kwargs)
+            return await do(self._chat(), *args)
         except Closed:
-            return await do(self._chat_anew(), *args, **kwargs)
+            return await do(self._chat_anew(), *args)
 
     def _chat(self) -> ChatHistory:
         """Give the history in the log, made again when what it was made for has changed."""

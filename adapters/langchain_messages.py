@@ -48,7 +48,7 @@ class _Shape:
     __slots__ = ("cls", "defaults", "fresh", "kind", "names", "plain", "template")
 
     def __init__(self, cls: type[BaseMessage]) -> None:
-        defaults = {
+        defaults: dict[str, Any] = {
             name: _MISSING if field.is_required() else field.get_default(call_default_factory=True)
             for name, field in cls.model_fields.items()
         }

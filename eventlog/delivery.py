@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import tenacity
 
@@ -88,25 +88,29 @@ class Source:
         self._cursor.close()
 
 
+class Around(NamedTuple):
+    """What a loop needs of the process around it."""
+
+    aside: Aside
+    now_ms: Callable[[], int]
+    sleepers: set[Event]
+    """While a loop sleeps, its alarm is in here."""
+    report: Report
+    on_progress: Callable[[], None]
+    """Called after a cursor moved."""
+
+
 class Delivery:
     """The loop of one backend; a thread once started."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        aside: Aside,
-        now_ms: Callable[[], int],
-        sleepers: set[Event],
-        report: Report,
-        on_progress: Callable[[], None],
-    ) -> None:
-        """Take the backend. While the loop sleeps, its alarm is among `sleepers`; `on_progress`: a cursor moved."""
+    def __init__(self, backend: Backend, around: Around) -> None:
+        """Take the backend; nothing runs yet."""
         self.backend = backend
         self.key = backend_key(backend.identity)
-        self._storer = Storer(backend, self.key, aside, now_ms)
+        self._storer = Storer(backend, self.key, around.aside, around.now_ms)
         self.failures = 0
         self.last_error: str | None = None
-        self._sleepers, self._report, self._on_progress = sleepers, report, on_progress
+        self._around = around
         self._sources: dict[str, Source] = {}
         self._dropped: list[Source] = []
         self._naps = 0
@@ -124,7 +128,7 @@ class Delivery:
     def add_source(self, folder: Folder, own: End | None = None) -> None:
         """Deliver a folder too, whose delivery lock this process holds."""
         with self._lock:
-            self._sources[folder.path.name] = Source(folder, self.key, self._report, own)
+            self._sources[folder.path.name] = Source(folder, self.key, self._around.report, own)
         self.wake()
 
     def drop_source(self, name: str) -> None:
@@ -177,11 +181,11 @@ class Delivery:
                 self._sleep()
 
     def _sleep(self) -> None:
-        self._sleepers.add(self._wake)
+        self._around.sleepers.add(self._wake)
         sources = self._current()
         if not any(source.has_more() for source in sources) and not self._wake.wait(self._nap_s(sources)):
             self._flush_states()
-        self._sleepers.discard(self._wake)
+        self._around.sleepers.discard(self._wake)
         self._wake.clear()
 
     def _flush_states(self) -> None:
@@ -220,7 +224,7 @@ class Delivery:
             return False
         source.save()
         source.state.touch()
-        self._on_progress()
+        self._around.on_progress()
         return True
 
     def _append(self, source: Source, batch: Mapping[str, list[bytes]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eventlog.adapters import missing
 from eventlog.codec import decode
@@ -72,7 +72,8 @@ def _held(url: str) -> Iterator[Stored]:
     with redis.Redis.from_url(url) as client:
         for key in client.scan_iter(match=_KEYS, count=1000):
             session = key.partition(b"{")[2].rpartition(b"}")[0].decode()
-            for record in client.zrange(key, 0, -1):
+            records: list[Any] = client.zrange(key, 0, -1)
+            for record in records:
                 yield _stored(session, record)
 
 

@@ -76,7 +76,7 @@ class Play:
 
     def _drain(self) -> None:
         with eventlog.open(self._server.url, journal=self._company.journal):
-            self._until_true(lambda: not self._status().lag_events, "all to be delivered")
+            self._until_true(lambda: not (self._status().lag_events or self._watched), "all to be delivered")
         self._note("nothing is pending any more")
 
     # what is seen
@@ -124,7 +124,8 @@ class Play:
     def _adopted(self, writer: WriterProcess) -> bool:
         if writer.folder.exists():
             return False
-        self._note(f"a sibling has delivered what {writer.task.name} left")
+        who = "the next process" if self._company.ended else "a sibling"
+        self._note(f"{who} has delivered what {writer.task.name} left")
         return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import redis
 
@@ -25,7 +26,8 @@ def spoil(url: str, how: Sabotage) -> None:
     """Spoil the first two records of the last session."""
     with redis.Redis.from_url(url) as client:
         key = max(client.scan_iter(match=b"eventlog:{*", count=1000))
-        out, into = _WAYS[how](*client.zrange(key, 0, 1))
+        records: list[Any] = client.zrange(key, 0, 1)
+        out, into = _WAYS[how](*records)
         if out:
             client.zrem(key, *out)
         if into:

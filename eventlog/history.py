@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from eventlog.access import Access
 from eventlog.clock import first_id_at
 from eventlog.codec import FIXED, PERMANENT, SLIDING, encode_cleared, encode_message
 from eventlog.errors import MessageTooLarge
@@ -19,9 +20,6 @@ from eventlog.events import EPOCH, ID_BYTES, MS, EventId, HistoryCleared, Messag
 from eventlog.journal import Key
 from eventlog.reading import Answer, Query
 from eventlog.settings import ADD_BYTES_MAX, Expiry, checked_expiry
-
-if TYPE_CHECKING:
-    from eventlog.log import EventLog
 
 
 class Messages(list[Any]):
@@ -41,7 +39,7 @@ class ChatHistory:
 
     def __init__(  # noqa: PLR0913 (keyword-only, for adapters)
         self,
-        log: EventLog,
+        log: Access,
         session: str,
         *,
         ttl: timedelta | float | None = None,

@@ -17,7 +17,7 @@ from time import monotonic
 from eventlog.aside import Aside
 from eventlog.clock import COUNTER_BITS, Clock, is_damage, new_writer
 from eventlog.deliverer import Deliverer
-from eventlog.delivery import Delivery
+from eventlog.delivery import Around, Delivery
 from eventlog.directory import Directory, Folder
 from eventlog.files import Files
 from eventlog.journal import Journal
@@ -51,14 +51,12 @@ class Incarnation:
         self.reader = SessionReader(backends, self.pending, self.clock, strict=settings.strict_reads)
         self.progress = Progress()
         self.sleepers: set[Event] = set()
-        self.deliveries = {self.keys[name]: self._delivery(backend) for name, backend in backends.items()}
+        around = Around(self.aside, now_ms, self.sleepers, self._report, self.progress.tell)
+        self.deliveries = {self.keys[name]: Delivery(backend, around) for name, backend in backends.items()}
         self._deliverer = Deliverer(self.directory, self.deliveries, settings.role)
         self._writer = Writer(settings, self.directory, files, self.clock, self.aside)
         self._deliverer.start()
         self._keeper = Keeper(self._writer, self._deliverer, self.sleepers)
-
-    def _delivery(self, backend: Backend) -> Delivery:
-        return Delivery(backend, self.aside, self.now_ms, self.sleepers, self._report, self.progress.tell)
 
     def _high_water(self) -> int:
         tick = self.directory.high_water()

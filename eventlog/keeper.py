@@ -1,4 +1,4 @@
-"""Room: the thread that keeps a process's part of a journal in order: syncs, takes over, tidies. It never ends early."""
+"""Room: the thread that keeps a process's part of a journal in order: it syncs, takes over, tidies, and goes on."""
 
 from __future__ import annotations
 

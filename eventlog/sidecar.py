@@ -1,6 +1,6 @@
 """Room: the lock of the one process that delivers for all others of the host, and what it says of itself.
 
-    <root>/sidecar.lock     held by the sidecar while it lives; holds the keys of its backends, JSON
+<root>/sidecar.lock     held by the sidecar while it lives; holds the keys of its backends, JSON
 """
 
 from __future__ import annotations

@@ -23,9 +23,8 @@ class Eventlog:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(
-        self, *words: str | Path, stdin: bytes = b"", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str | Path, stdin: bytes = b"", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end, with more variables in its environment."""
         done = subprocess.run(
             [*COMMAND, *map(str, words)],
             input=stdin,
