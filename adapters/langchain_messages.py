@@ -45,7 +45,7 @@ _new, _set = object.__new__, object.__setattr__
 class _Shape:
     """A class of langchain-core: its name in the store, its fields in their order, and their defaults."""
 
-    __slots__ = ("cls", "defaults", "fresh", "kind", "names", "plain", "template")
+    __slots__ = ("cls", "defaults", "fresh", "kind", "names", "plain", "required", "template")
 
     def __init__(self, cls: type[BaseMessage]) -> None:
         defaults: dict[str, Any] = {
@@ -55,6 +55,7 @@ class _Shape:
         self.cls = cls
         self.kind: str = defaults["type"]
         self.names = frozenset(defaults)
+        self.required = {name for name, value in defaults.items() if value is _MISSING}
         self.template = defaults
         self.fresh = [(name, type(value)) for name, value in defaults.items() if isinstance(value, (dict, list))]
         self.plain = {name: value for name, value in defaults.items() if name != "content"}
@@ -160,8 +161,10 @@ def unpack(event: MessageAdded) -> BaseMessage:
 
 
 def _restored(stored: dict[str, Any]) -> BaseMessage:
-    shape = _BY_KIND[stored["type"]]
-    fields, given, extra = shape.template.copy(), set(stored), {}
+    shape, given, extra = _BY_KIND[stored["type"]], set(stored), {}
+    if not shape.required <= given:
+        raise KeyError(shape.kind)
+    fields = shape.template.copy()
     for name, make in shape.fresh:
         fields[name] = make()
     fields.update(stored)
@@ -191,7 +194,7 @@ def meant(value: Any) -> BaseMessage:
         for read in (_from_langchain, _from_chat_api, _with_role):
             with suppress(Exception):
                 return read(value)
-    return ChatMessage(role=UNKNOWN_ROLE, content=value if isinstance(value, str) else repr(value))
+    return ChatMessage(role=UNKNOWN_ROLE, content=value if isinstance(value, str) else _shown(value))
 
 
 def _from_langchain(value: dict[str, Any]) -> BaseMessage:
@@ -204,3 +207,10 @@ def _from_chat_api(value: dict[str, Any]) -> BaseMessage:
 
 def _with_role(value: dict[str, Any]) -> BaseMessage:
     return ChatMessage(role=value.get("role") or value["type"], content=value["content"])
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except RecursionError:
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import string
 from collections.abc import Callable
+from itertools import cycle, islice
 from typing import Any
 
 import redis
@@ -41,7 +42,7 @@ def langchain_messages(count: int) -> list[HumanMessage]:
 
 def warm_up(add: Callable[[Any], object], messages: list[Any]) -> None:
     """Add a few, so that connections, folders and threads are there when the clock starts."""
-    for message in messages[:WARM_ADDS]:
+    for message in islice(cycle(messages), WARM_ADDS):
         add(message)
 
 

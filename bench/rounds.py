@@ -130,7 +130,6 @@ def _child(line: Connection, work: Work, task: Task) -> None:
     os.environ["EVENTLOG_JOURNAL"] = task.journal
     logging.getLogger().addHandler(logging.NullHandler())  # warnings are made as ever, and shown to nobody
     gc.collect()
-    gc.freeze()
     try:
         line.send(work(task, Orders(line)))
     except BaseException:  # noqa: BLE001 (the parent tells it)

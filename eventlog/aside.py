@@ -123,6 +123,14 @@ class Aside:
         """Give the dead letters of a backend, oldest first."""
         return [DeadLetter(row[0], row[1] + row[2], row[3], row[4]) for row in self._all(_DEAD, (key,))]
 
+    def erase(self, session: str, below: bytes) -> None:
+        """Remove a session's events below an id, for every backend, from every byte of the file."""
+        query = "DELETE FROM events WHERE session = ? AND id < ?"
+        self._run(lambda connection: connection.execute(query, (session, below)))
+        self._run(
+            lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), transaction=False
+        )
+
     def retry_dead(self, key: str, ids: Sequence[bytes]) -> None:
         """Hold dead letters again: the deliverer tries them at its next probe."""
         rows = [(key, event_id) for event_id in ids]

@@ -105,6 +105,12 @@ def pack_frame(header: SegmentHeader, prev: int, ordinal: int, session: bytes, r
     return _pack_head(header.marker, len(payload), crc32(payload, header.seed)) + payload
 
 
+def blank_frame(header: SegmentHeader, frame: Frame) -> bytes:
+    """Give what takes the place of a frame whose events are erased: as long, as linked, with nothing in it."""
+    payload = _pack_meta(frame.prev, frame.ordinal, 0, 0).ljust(frame.end - frame.offset - HEAD_BYTES, b"\0")
+    return _pack_head(header.marker, len(payload), crc32(payload, header.seed)) + payload
+
+
 def frame_end(header: SegmentHeader, data: bytes, at: int) -> int | None:
     """Give where a frame that seems to begin at `at` would end (its bytes may not all be there), or None."""
     if len(data) - at < HEAD_BYTES:

@@ -19,6 +19,8 @@ from eventlog.clock import COUNTER_BITS, Clock, is_damage, new_writer
 from eventlog.deliverer import Deliverer
 from eventlog.delivery import Around, Delivery
 from eventlog.directory import Directory, Folder
+from eventlog.erasing import ErasedList, blank_session
+from eventlog.errors import BackendUnavailable
 from eventlog.files import Files
 from eventlog.journal import Journal
 from eventlog.keeper import Keeper
@@ -40,15 +42,16 @@ class Incarnation:
         self, settings: Settings, backends: dict[str, Backend], files: Files, now_ms: Callable[[], int]
     ) -> None:
         """Open the directory, take over what dead writers left, begin to deliver."""
-        self.settings, self.backends, self.now_ms = settings, backends, now_ms
+        self.settings, self.backends, self.files, self.now_ms = settings, backends, files, now_ms
         self.keys = {name: backend_key(backend.identity) for name, backend in backends.items()}
         self.first = next(iter(self.keys.values()))
         self.directory = Directory(settings.journal, files)
         self.damage: set[tuple[Path, int, str]] = set()
         self.clock = Clock(new_writer(), self._high_water())
         self.aside = Aside(settings.journal)
+        self.erased = ErasedList(settings.journal)
         self.pending = PendingView(self.directory, self.aside)
-        self.reader = SessionReader(backends, self.pending, self.clock, strict=settings.strict_reads)
+        self.reader = SessionReader(backends, self.pending, self.clock, self.erased, strict=settings.strict_reads)
         self.progress = Progress()
         self.sleepers: set[Event] = set()
         around = Around(self.aside, now_ms, self.sleepers, self._report, self.progress.tell)
@@ -135,6 +138,25 @@ class Incarnation:
         if not self.progress.wait_for(lambda: not any(self.aside.counts(key).held for key in keys), timeout_s):
             return False
         return not any(self.aside.counts(key).dead for key in keys)
+
+    def erase(self, session: str, encoded: bytes, cut: bytes) -> None:
+        """Remove a session below a cut from this host's files and from every backend that can be reached.
+
+        First from the files; then, when each loop of the host is past what it may have read before, from the backends.
+        """
+        ends = [(folder, folder.end()) for folder in self.directory.folders()]
+        targets = [Target(folder, key, end) for folder, end in ends for key in folder.backends()]
+        self.erased.add(encoded, cut)
+        blank_session(self.directory, self.files, encoded, cut)
+        self.aside.erase(session, cut)
+        self.progress.wait_reached(targets, self.settings.max_block_s, self._is_down)
+        for backend in self.backends.values():
+            try:
+                backend.remove(session, cut)
+            except BackendUnavailable as error:
+                logger.warning(
+                    "an erased session is still in %s, and goes when the cut arrives: %s", backend.identity, error
+                )
 
     # the end
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
@@ -13,9 +13,13 @@ from typing import Self
 
 from eventlog.access import Access, temporary_place
 from eventlog.adapters import from_url
+from eventlog.codec import encode_cleared
+from eventlog.compacting import Compacted, compact_backend
 from eventlog.errors import ConfigurationError
+from eventlog.events import EventId, HistoryCleared, session_bytes
 from eventlog.health import gather
 from eventlog.history import ChatHistory
+from eventlog.journal import Key
 from eventlog.place import default_place
 from eventlog.ports import Backend
 from eventlog.settings import Expiry, Settings, checked_ack, checked_bytes, checked_retain_ms
@@ -112,6 +116,30 @@ class EventLog(Access):
         if not live.wait_delivered(live.flush_targets(), timeout):
             return False
         return live.wait_nothing_aside(None if deadline is None else max(0.0, deadline - monotonic()))
+
+    def erase(self, session_id: str) -> EventId:
+        """Remove a session from this host's files and every backend, for good; give the id of the cut that remains.
+
+        Returns when the files and every backend that can be reached are done, at the latest after `max_block` for those
+        that cannot: the cut is on its way to them, and `status` tells their lag. What a database or a file system keeps
+        of deleted bytes (snapshots, append-only files, backups) is its operator's.
+        """
+        encoded = session_bytes(session_id)
+        live = self._live()
+        self.history(session_id).read_events(last=1)  # so that the cut sorts after all there is
+        cut = HistoryCleared(self.now_ms(), retain_ms=0, erase=True)
+        event_id = self._append_one(Key(encoded), encode_cleared(cut), cut.at_ms, None)
+        live.erase(session_id, encoded, event_id)
+        return event_id
+
+    def compact(self, on_session: Callable[[str, int], None] = lambda *_: None) -> Compacted:
+        """Remove from every backend what nobody may need any more: what a clear hid and `retain` lets go, what expired.
+
+        `on_session` is told each session and the number of events removed from it. Stop it when you like: what was
+        removed was due, the rest is for the next time. Raises `BackendUnavailable`.
+        """
+        done = [compact_backend(backend, self.now_ms(), on_session) for backend in self._backends.values()]
+        return Compacted(sum(part.sessions for part in done), sum(part.removed for part in done))
 
     def status(self) -> Status:
         """Tell how each backend and the journal stand, the same from any process."""

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from eventlog.clock import Clock, is_damage
 from eventlog.codec import is_cut
+from eventlog.erasing import ErasedList
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from eventlog.events import ID_BYTES
 from eventlog.pending import PendingView
@@ -142,10 +143,12 @@ class _Seen:
 class SessionReader:
     """Reads sessions for one process."""
 
-    def __init__(self, backends: dict[str, Backend], pending: PendingView, clock: Clock, *, strict: bool) -> None:
+    def __init__(
+        self, backends: dict[str, Backend], pending: PendingView, clock: Clock, erased: ErasedList, *, strict: bool
+    ) -> None:
         """Read from `backends`, the first one first."""
         self._stores = [_Store(name, backend) for name, backend in backends.items()]
-        self._pending, self._clock, self._strict = pending, clock, strict
+        self._pending, self._clock, self._erased, self._strict = pending, clock, erased, strict
         self._seen = _Seen()
         self.incomplete_reads = 0
         self.quarantined: set[bytes] = set()
@@ -217,7 +220,8 @@ class SessionReader:
             raise error or BackendUnavailable("expected a backend that answers, found each passed over after a failure")
         self.incomplete_reads += 1
         pending = self._pending.records(query.encoded, self._stores[0].key)
-        records = merge(self._seen.of(query.session), pending)
+        floor = self._erased.cut(query.encoded)
+        records = [record for record in merge(self._seen.of(query.session), pending) if record >= floor]
         if query.before is not None:
             records = [record for record in records if record[:ID_BYTES] < query.before]
         self._observe(query, records)

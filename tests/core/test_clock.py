@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from eventlog.clock import AHEAD_MAX_MS, Clock, first_id_at, is_damage, new_writer, now_ms, tick_of
 from eventlog.events import EventId
 from tests.core.examples import examples
-from tests.core.tools import DAY_MS, HOUR_MS, NOON_MS, WRITER, eid
+from tests.core.records import DAY_MS, HOUR_MS, NOON_MS, WRITER, eid
 
 sessions = st.sampled_from([b"a", b"b", b"c"])
 skews_ms = st.sampled_from([-DAY_MS, -HOUR_MS, -1, 0, 1, 2, HOUR_MS, DAY_MS, DAY_MS + 1, 30 * DAY_MS])

@@ -28,7 +28,7 @@ from eventlog.codec import (
 from eventlog.errors import DamagedBody, MessageNotSerializable
 from eventlog.events import HistoryCleared, Kind, MessageAdded, UnknownEvent
 from tests.core.examples import examples
-from tests.core.tools import NOON_MS, cut, eid, fixed, said, sliding
+from tests.core.records import NOON_MS, cut, eid, fixed, said, sliding
 
 EID = eid(NOON_MS)
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()

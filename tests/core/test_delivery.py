@@ -10,12 +10,11 @@ from threading import Event
 
 import pytest
 
-from eventlog import delivery, incarnation, storing
 from eventlog.adapters.memory import MemoryBackend
-from eventlog.errors import BackendUnavailable, EventRejected
+from eventlog.errors import EventRejected
 from eventlog.log import EventLog
 from eventlog.ports import Batch
-from tests.core.tools import Moody, crash, eventually, open_log
+from tests.core.tools import Moody, crash, eventually, hurry, open_log
 
 Open = Callable[..., EventLog]
 
@@ -23,12 +22,8 @@ Open = Callable[..., EventLog]
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pause shortly after a failure."""
-    monkeypatch.setattr(delivery, "BACKOFF_FIRST_S", 0.001)
-    monkeypatch.setattr(delivery, "BACKOFF_MAX_S", 0.01)
-    monkeypatch.setattr(storing, "PROBE_FIRST_S", 0.001)
-    monkeypatch.setattr(storing, "PROBE_MAX_S", 0.01)
-    monkeypatch.setattr(delivery, "IDLE_S", 0.02)
-    monkeypatch.setattr(incarnation, "ADOPT_EVERY_S", 0.05)
+    hurry(monkeypatch, BACKOFF_FIRST_S=0.001, BACKOFF_MAX_S=0.01, PROBE_FIRST_S=0.001, PROBE_MAX_S=0.01)
+    hurry(monkeypatch, IDLE_S=0.02, TICK_S=0.05)
 
 
 @pytest.fixture
@@ -316,7 +311,7 @@ def test_delivered_segments_are_removed_after_a_while(
     opened: Open, store: Moody, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An idle log holds next to nothing."""
-    monkeypatch.setattr(incarnation, "IDLE_SEGMENT_S", 0.0)
+    hurry(monkeypatch, IDLE_SEGMENT_S=0.0)
     log = opened(store)
     log.history("s").add("x" * 100_000)
     assert log.flush(20)
@@ -349,15 +344,3 @@ def test_closing_in_an_outage_is_quick_and_keeps_all(opened: Open, store: Moody)
     later = opened(store)
     assert later.flush(20)
     assert later.history("s").messages() == ["kept"]
-
-
-def test_a_rejection_of_one_event_alone_is_no_outage(opened: Open, store: Moody) -> None:
-    """The state stays ok, and nothing is tried again for ever."""
-    log = opened(store)
-    store.poison = {log.history("s").add("x")}
-    with pytest.raises(TimeoutError):
-        log.history("s").add("y", ack="backend")
-        store.faults.append(BackendUnavailable("never"))
-        log.history("s").add("z", ack="backend")
-        raise TimeoutError
-    assert log.status().backends["memory"].state in ("ok", "retrying")

@@ -15,7 +15,8 @@ from eventlog.files import Files
 from eventlog.follower import segment_numbers
 from eventlog.journal import Journal, Position, segment_path
 from eventlog.place import backend_key
-from tests.core.tools import HOUR_MS, NOON_MS, WRITER, eid, flip, new_journal, write
+from tests.core.records import HOUR_MS, NOON_MS, WRITER, eid
+from tests.core.tools import flip, new_journal, write
 
 IDENTITIES = ["memory:one", "memory:two"]
 KEYS = [backend_key(identity) for identity in IDENTITIES]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eventlog.events import EventId, session_bytes, to_ms
 from tests.core.examples import examples
-from tests.core.tools import NOON_MS, WRITER, eid
+from tests.core.records import NOON_MS, WRITER, eid
 
 times = st.integers(0, 2**48 - 1)
 counters = st.integers(0, 4095)

@@ -19,7 +19,7 @@ from eventlog.frames import (
     read_header,
 )
 from tests.core.examples import examples
-from tests.core.tools import NOON_MS, WRITER, eid, said
+from tests.core.records import NOON_MS, WRITER, eid, said
 
 HEADER = new_header(WRITER, 7, 1_000, 256)
 RECORD = said(eid(NOON_MS), "hello")

@@ -13,7 +13,8 @@ from eventlog.errors import JournalError
 from eventlog.follower import SegmentReader, segment_numbers
 from eventlog.journal import Journal, Key, index_path, segment_path
 from eventlog.rewriting import write_again
-from tests.core.tools import NOON_MS, BadDisk, eventually, frames_in, new_journal, said, write
+from tests.core.records import NOON_MS, said
+from tests.core.tools import BadDisk, eventually, frames_in, new_journal, write
 
 SMALL_BYTES = 4096
 LONG = "x" * 1000

@@ -19,7 +19,8 @@ from eventlog.files import Files
 from eventlog.journal import Journal, Position
 from eventlog.pending import PendingView
 from eventlog.place import backend_key
-from tests.core.tools import NOON_MS, Moody, eid, new_journal, open_log, said, write
+from tests.core.records import NOON_MS, eid, said
+from tests.core.tools import Moody, new_journal, open_log, write
 
 IDENTITIES = ["memory:first", "memory:second"]
 FIRST, SECOND = (backend_key(identity) for identity in IDENTITIES)

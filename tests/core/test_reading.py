@@ -19,7 +19,8 @@ from eventlog.log import EventLog
 from eventlog.projections.messages import Folded, fold
 from eventlog.reading import Page, Query, steps
 from tests.core.examples import examples
-from tests.core.tools import DAY_MS, HOUR_MS, NOON_MS, Moody, Wall, cut, eid, fixed, open_log, said, sliding
+from tests.core.records import DAY_MS, HOUR_MS, NOON_MS, cut, eid, fixed, said, sliding
+from tests.core.tools import Moody, Wall, open_log
 
 NOW_MS = NOON_MS + 1000
 FOREIGN = bytes.fromhex("bfffffffffffffff")

@@ -1,8 +1,9 @@
-"""What the tests of the core share: records made by hand, a clock that is set, a disk and a store that fail."""
+"""What the tests of the core share: a clock that is set, a disk and a store that fail, and ways to look and wait."""
 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from errno import EIO, ENOSPC
@@ -11,53 +12,24 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 import eventlog
 from eventlog.clock import Clock, now_ms
-from eventlog.codec import FIXED, PERMANENT, SLIDING, encode_cleared, encode_message
+from eventlog.codec import PERMANENT, encode_message
+from eventlog.directory import Directory
 from eventlog.errors import BackendError, BackendUnavailable, EventRejected, SessionUnavailable
-from eventlog.events import EventId, HistoryCleared
 from eventlog.files import Files
-from eventlog.frames import HEADER_BYTES, Frame
 from eventlog.follower import SegmentReader, segment_numbers
+from eventlog.frames import HEADER_BYTES, Frame
 from eventlog.journal import Journal, Key
 from eventlog.log import EventLog
 from eventlog.ports import Backend, Batch
+from eventlog.statefile import StateFile
+from tests.core.records import NOON_MS, WRITER
 
-WRITER = bytes.fromhex("8000000000000001")
-NOON_MS = 1_760_000_000_000
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 SEGMENT_BYTES = 1 << 20
 PATIENCE_S = 20.0
-
-
-def eid(ms: int, counter: int = 0, writer: bytes = WRITER) -> EventId:
-    """Give the id of a millisecond."""
-    return EventId((ms << 16 | 0x7000 | counter).to_bytes(8, "big") + writer)
-
-
-def said(event_id: bytes, message: Any, *, at_ms: int | None = None) -> bytes:
-    """Give the record of a message that stays."""
-    at = int.from_bytes(event_id[:6], "big") if at_ms is None else at_ms
-    return event_id + encode_message(PERMANENT, at, "", message, 0)
-
-
-def fixed(event_id: bytes, message: Any, ttl_ms: int, *, at_ms: int | None = None) -> bytes:
-    """Give the record of a message that goes `ttl_ms` after it was said."""
-    at = int.from_bytes(event_id[:6], "big") if at_ms is None else at_ms
-    return event_id + encode_message(FIXED, at, "", message, ttl_ms)
-
-
-def sliding(event_id: bytes, message: Any, ttl_ms: int, *, at_ms: int | None = None) -> bytes:
-    """Give the record of a message that goes with the last of its kind."""
-    at = int.from_bytes(event_id[:6], "big") if at_ms is None else at_ms
-    return event_id + encode_message(SLIDING, at, "", message, ttl_ms)
-
-
-def cut(event_id: bytes, *, history_ttl_ms: int = 0) -> bytes:
-    """Give the record of a clear."""
-    at = int.from_bytes(event_id[:6], "big")
-    return event_id + encode_cleared(HistoryCleared(at, None, erase=False, history_ttl_ms=history_ttl_ms))
 
 
 class Wall:
@@ -211,17 +183,24 @@ def open_log(
 
 
 def crash(log: EventLog) -> None:
-    """End a log's part in this process as a kill would: nothing is delivered, synced or told any more."""
+    """End a log's part in this process as a kill would: nothing is delivered, synced, told or tidied any more."""
     live, log._incarnation, log._closed = log._live(), None, True
-    for delivery in live.deliveries.values():
-        delivery._stop.set()
-        delivery._wake.set()
-    live._stop.set()
-    live._waker.set()
-    for thread in [live._keeper, *(delivery._thread for delivery in live.deliveries.values())]:
-        if thread is not None:
-            thread.join()
-    live.abandon()
+    with (
+        patch.object(Journal, "close", Journal.abandon),
+        patch.object(Directory, "raise_high_water", lambda *_: None),
+        patch.object(Directory, "remove_if_done", lambda *_: False),
+        patch.object(StateFile, "flush", lambda *_: None),
+    ):
+        live.stop(0)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
+    """Shorten pauses that are named by a constant, in whichever room it lives."""
+    for name, value in seconds.items():
+        rooms = [room for place, room in sys.modules.items() if place.startswith("eventlog.") and name in vars(room)]
+        assert rooms, f"no room has {name}"
+        for room in rooms:
+            monkeypatch.setattr(room, name, value)
 
 
 def eventually(condition: Callable[[], object]) -> None:
