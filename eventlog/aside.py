@@ -143,6 +143,15 @@ class Aside:
         query = "DELETE FROM events WHERE backend = ? AND id = ? AND fate = 'dead'"
         self._run(lambda connection: connection.executemany(query, rows))
 
+    def rename(self, old: str, new: str) -> None:
+        """Let what is aside for one backend be for another."""
+        query = "UPDATE OR REPLACE events SET backend = ? WHERE backend = ?"
+        self._run(lambda connection: connection.execute(query, (new, old)))
+
+    def forget(self, key: str) -> None:
+        """Give up what is aside for a backend."""
+        self._run(lambda connection: connection.execute("DELETE FROM events WHERE backend = ?", (key,)))
+
     @property
     def size_bytes(self) -> int:
         """The bytes of the file."""

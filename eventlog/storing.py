@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
 from eventlog.aside import Aside
+from eventlog.clock import first_id_at
 from eventlog.codec import KIND_AT, decode
 from eventlog.errors import BackendError, BackendUnavailable, DamagedBody, EventRejected, JournalError
 from eventlog.events import ID_BYTES, HistoryCleared, Kind
 from eventlog.ports import Backend, Batch
 
 PROBE_EVENTS_MAX = 4096
+PENDING_MAX_MS = 90 * 24 * 3600 * 1000
 PROBE_FIRST_S, PROBE_MAX_S = 0.5, 15.0
 
 logger = logging.getLogger("eventlog.delivery")
@@ -37,10 +39,25 @@ class Storer:
 
     def store(self, batch: Batch) -> int:
         """Store a batch and give the number of events that the backend took; raises `BackendUnavailable`."""
+        batch = self._without_old(batch)
         held = {session: batch[session] for session in batch if session in self._held}
         if held:
             self._put(held, "held", "the session waits for an earlier event of its own")
         return self._settle({session: batch[session] for session in batch if session not in held} if held else batch)
+
+    def _without_old(self, batch: Batch) -> Batch:
+        """Leave out, as dead letters, what was pending for so long that a clear's marker may be gone by now."""
+        oldest = first_id_at(max(0, self._now_ms() - PENDING_MAX_MS))
+        if not any(record < oldest for records in batch.values() for record in records):
+            return batch
+        old = {session: [record for record in records if record < oldest] for session, records in batch.items()}
+        self._put(
+            {session: records for session, records in old.items() if records},
+            "dead",
+            "it could be delivered only after more than 90 days; retry it if it should be in the history",
+        )
+        kept = {session: [record for record in records if record >= oldest] for session, records in batch.items()}
+        return {session: records for session, records in kept.items() if records}
 
     def _settle(self, batch: Batch) -> int:
         if not batch:

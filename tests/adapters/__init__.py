@@ -1,0 +1,1 @@
+"""Tests of what stands between a library and the log."""
