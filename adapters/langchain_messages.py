@@ -18,7 +18,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -98,7 +98,7 @@ def _pack_outsider(message: BaseMessage) -> msgspec.Raw:
     return _pack(_stored(shape, values, own | (message.__pydantic_extra__ or {})))
 
 
-def _stored(shape: _Shape, values: dict[str, Any], extra: dict[str, Any] | None) -> dict[str, Any]:
+def _stored(shape: _Shape, values: Mapping[str, Any], extra: dict[str, Any] | None) -> dict[str, Any]:
     """Give the fields that are kept, as they are."""
     stored: dict[str, Any] = {"type": shape.kind}
     for name, default in shape.defaults:

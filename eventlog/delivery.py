@@ -81,6 +81,10 @@ class Source:
             self._cursor.save(self.follower.position)
             self.saved = self.follower.position
 
+    def rewind(self) -> None:
+        """Go back to the cursor, for what was read since was not stored."""
+        self.follower.rewind(self.saved)
+
     def close(self) -> None:
         """Let go of files."""
         self.state.flush()
@@ -217,12 +221,16 @@ class Delivery:
     def _deliver_from(self, source: Source) -> bool:
         if not source.has_more():
             return False
-        frames = source.read()
-        if frames:
-            self._retrying.copy()(self._append, source, grouped(frames))
-        if source.follower.position == source.saved:
-            return False
-        source.save()
+        try:
+            frames = source.read()
+            if frames:
+                self._retrying.copy()(self._append, source, grouped(frames))
+            if source.follower.position == source.saved:
+                return False
+            source.save()
+        except Exception:
+            source.rewind()
+            raise
         source.state.touch()
         self._around.on_progress()
         return True

@@ -38,9 +38,9 @@ def _lose(first: bytes, _second: bytes) -> Change:
     return [first], []
 
 
-def _double(first: bytes, second: bytes) -> Change:
-    between = second[: ID_BYTES - 1] + bytes([second[ID_BYTES - 1] ^ 1])
-    return [], [between + first[ID_BYTES:]]
+def _double(first: bytes, _second: bytes) -> Change:
+    beside = first[: ID_BYTES - 1] + bytes([first[ID_BYTES - 1] ^ 1])
+    return [], [beside + first[ID_BYTES:]]
 
 
 def _swap(first: bytes, second: bytes) -> Change:

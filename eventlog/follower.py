@@ -225,6 +225,11 @@ class Follower:
             if frames or not self._next_segment(segment, finished=finished):
                 return frames
 
+    def rewind(self, position: Position) -> None:
+        """Go back to where it was before."""
+        self.close()
+        self.position = position
+
     def may_have_more(self) -> bool:
         """Tell, at the cost of two looks, whether a read may find frames."""
         if self._segment is None or self._segment.size_bytes > self.position.offset:

@@ -105,6 +105,9 @@ class Journal:
         self._folder_dirty = True
         self._sync_failure: OSError | None = None
         self._broken = False
+        self.doubtful = False
+        """Whether a sync failed and what it was for has not been written again."""
+        self._written_again = START
         self.allowance_bytes = 0
         """What may still be written before the directory's bound is looked at again; the caller looks."""
         try:
@@ -145,9 +148,13 @@ class Journal:
             return event_id
 
     def append_records(self, session: bytes, records: Sequence[bytes]) -> None:
-        """Write records that have their ids already (what is set aside, what a failed sync left in doubt)."""
+        """Write records that have their ids already (what a failed sync left in doubt)."""
         with self._lock:
-            self._write(Key(session), records)
+            failure, self._sync_failure = self._sync_failure, None  # it is for the next add
+            try:
+                self._write(Key(session), records)
+            finally:
+                self._sync_failure = failure
 
     def _write(self, key: Key, records: Sequence[bytes]) -> None:
         if self._sync_failure is not None:
@@ -209,18 +216,19 @@ class Journal:
                 return
             with self._lock:
                 reached = Position(self._number, self._segment.end, self._ordinal)
-                finished, current = self._unsynced, self._segment
+                finished, current = list(self._unsynced), self._segment
                 names, self._folder_dirty = self._folder_dirty, False
             try:
                 self._sync_files([*finished, current], names=names)
             except OSError as error:
-                self._folder_dirty = True
+                self._folder_dirty = self._broken = self.doubtful = True
                 raise _failure("sync", self._folder, error) from error
             with self._lock:
                 del self._unsynced[: len(finished)]
             for segment in finished:
                 segment.close()
-            self._synced = reached
+            if not self.doubtful:
+                self._synced = reached
 
     def _sync_files(self, segments: list[_Segment], *, names: bool) -> None:
         for segment in segments:
@@ -233,16 +241,24 @@ class Journal:
         """Up to where the disk is known to have it."""
         return self._synced
 
-    def leave_unsynced(self, error: OSError) -> None:
-        """Start a new segment after a sync failed where no caller waited, and let the next append raise.
+    @property
+    def doubt(self) -> Position:
+        """From where on the disk may lack what was appended."""
+        return max(self._synced, self._written_again)
 
-        What the failed segments hold since `synced` must have been appended again: no later sync of theirs is believed.
-        """
-        with self._lock:
+    def believe_again(self, fresh: int) -> None:
+        """Go on with segment `fresh`, where all that was in doubt stands again: no sync of an earlier one is believed."""
+        with self._sync_lock, self._lock:
             for segment in self._unsynced:
-                segment.close()
-            self._unsynced = []
-            self._sync_failure = error
+                if segment.header.number < fresh:
+                    segment.close()
+            self._unsynced = [segment for segment in self._unsynced if segment.header.number >= fresh]
+            self._written_again = Position(fresh, HEADER_BYTES, 0)
+            self.doubtful = False
+
+    def keep_failure(self, error: OSError) -> None:
+        """Let the next append raise for a sync that failed where no caller waited."""
+        self._sync_failure = error
 
     def _raise_sync_failure(self) -> None:
         error, self._sync_failure = self._sync_failure, None

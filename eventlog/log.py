@@ -55,7 +55,6 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
     first = next(iter(backends.values()))
     temporary = journal is None and first.scheme == "memory"
     settings = Settings(
-        journal=_place(journal, first.identity, temporary=temporary),
         ack=checked_ack(ack),
         retain_ms=checked_retain_ms(retain),
         max_journal_bytes=checked_bytes(max_journal_bytes),
@@ -63,6 +62,7 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
         role="process" if deliver else "none",
         strict_reads=strict_reads,
         temporary=temporary,
+        journal=_place(journal, first.identity, temporary=temporary),  # last, for it may make a folder
     )
     return EventLog(settings, backends)
 

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eventlog.errors import JournalError
 from eventlog.follower import SegmentReader
 from eventlog.frames import HEADER_BYTES
 from eventlog.journal import Journal
 
 
-def write_again(journal: Journal, folder: Path, error: JournalError) -> None:
-    """Append what lies between the last good sync and now to a new segment; raises `JournalError` if it cannot."""
+def write_again(journal: Journal, folder: Path) -> None:
+    """Append what a failed sync left in doubt to a new segment; `JournalError` if that cannot be: it stays in doubt."""
     journal.rotate()
-    synced, fresh = journal.synced, journal.end.segment
-    for number in range(max(1, synced.segment), fresh):
-        _append_again(journal, folder, number, synced.offset if number == synced.segment else HEADER_BYTES)
-    journal.leave_unsynced(error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)))
+    doubt, fresh = journal.doubt, journal.end.segment
+    for number in range(max(1, doubt.segment), fresh):
+        _append_again(journal, folder, number, doubt.offset if number == doubt.segment else HEADER_BYTES)
+    journal.believe_again(fresh)
 
 
 def _append_again(journal: Journal, folder: Path, number: int, offset: int) -> None:

@@ -122,13 +122,15 @@ class Writer:
         if journal is None or folder is None or not journal.dirty or monotonic() < self._sync_at:
             return
         try:
+            if journal.doubtful:
+                write_again(journal, folder.path)
             journal.sync()
             self._sync_pause_s = SYNC_EVERY_S
         except JournalError as error:
             self._sync_at = monotonic() + self._sync_pause_s
             self._sync_pause_s = min(SYNC_PAUSE_MAX_S, self._sync_pause_s * 2)
             logger.error("%s; what it held is written again, the next add raises", error)  # noqa: TRY400 (no fault of ours)
-            write_again(journal, folder.path, error)
+            journal.keep_failure(error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)))
         with suppress(OSError):
             self._directory.raise_high_water(self._clock.last)
 

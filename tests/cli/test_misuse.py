@@ -93,6 +93,13 @@ def test_a_password_is_never_told(run: Eventlog, words: tuple[str, ...]) -> None
     assert "hunter2" not in done.stdout + done.stderr
 
 
+def test_a_url_that_cannot_be_read_is_told_without_it(run: Eventlog) -> None:
+    """Python's own error would quote it."""
+    done = run("sessions", "--url", "redis://user:hunter2\u2100@host/0")
+    assert (done.returncode, done.stderr.count("expected URLs such as")) == (2, 1)
+    assert "hunter2" not in done.stderr
+
+
 def test_a_wrong_password_is_told_without_it(run: Eventlog, own_redis: MakeRedis) -> None:
     """By the server's own answer."""
     server = own_redis(password="right-one")  # noqa: S106 (a made-up one)

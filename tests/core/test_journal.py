@@ -37,14 +37,15 @@ def records_in(folder: Path) -> list[bytes]:
     return [record for frame in frames_in(folder) for record in frame.records]
 
 
-def fail_a_background_sync(journal: Journal, disk: BadDisk, folder: Path) -> None:
-    """Do what the keeper of a log does when the disk refuses to sync once."""
+def fail_a_background_sync(journal: Journal, disk: BadDisk) -> None:
+    """Do what the keeper of a log does when the disk refuses to sync."""
     disk.dying()
     try:
         journal.sync()
     except JournalError as error:
-        disk.mend()
-        write_again(journal, folder, error)
+        assert isinstance(error.__cause__, OSError)
+        journal.keep_failure(error.__cause__)
+    disk.mend()
 
 
 def segments_after_failure(journal: Journal, disk: BadDisk, folder: Path, **failing: int) -> list[int]:
@@ -210,7 +211,8 @@ def test_a_failed_background_sync_is_kept_for_the_next_add(journal: Journal, dis
     written = write(journal, "s", "synced")
     journal.sync()
     written += write(journal, "s", "in doubt")
-    fail_a_background_sync(journal, disk, tmp_path)
+    fail_a_background_sync(journal, disk)
+    write_again(journal, tmp_path)
     with pytest.raises(JournalError, match="sync") as caught:
         write(journal, "s", "refused")
     assert isinstance(caught.value.__cause__, OSError)
@@ -224,12 +226,52 @@ def test_what_a_failed_sync_left_in_doubt_is_written_again(journal: Journal, dis
     journal.sync()
     doubtful = [record for number in range(5) for record in write(journal, "s", LONG + str(number))]
     reached = segment_numbers(tmp_path)[-1]
-    fail_a_background_sync(journal, disk, tmp_path)
+    fail_a_background_sync(journal, disk)
+    write_again(journal, tmp_path)
     fresh = [frame.records for frame in frames_in(tmp_path) if frame.ordinal >= 6]
     assert [record for records in fresh for record in records] == doubtful
     assert segment_numbers(tmp_path)[-1] > reached
     journal.sync()
     assert journal.synced == journal.end
+
+
+def test_a_file_whose_sync_failed_is_never_believed_again(journal: Journal, disk: BadDisk, tmp_path: Path) -> None:
+    """The kernel may call its lost pages clean: a sync that then succeeds says nothing of what was in doubt."""
+    write(journal, "s", "in doubt")
+    fail_a_background_sync(journal, disk)
+    journal.sync()
+    assert journal.dirty
+    assert journal.doubtful
+    with pytest.raises(JournalError):
+        write(journal, "s", "refused")
+    write(journal, "s", "a caller who wants the disk gets a file that never failed")
+    assert segment_numbers(tmp_path) == [1, 2]
+
+
+def test_a_rewrite_that_finds_no_room_is_tried_again(journal: Journal, disk: BadDisk, tmp_path: Path) -> None:
+    """Until it succeeds, what was in doubt stays in doubt, and the failure stays for the next add."""
+    written = write(journal, "s", "in doubt")
+    fail_a_background_sync(journal, disk)
+    disk.full()
+    with pytest.raises(JournalError, match="No space"):
+        write_again(journal, tmp_path)
+    assert journal.doubtful
+    disk.mend()
+    write_again(journal, tmp_path)
+    journal.sync()
+    assert not journal.dirty
+    assert records_in(tmp_path) == 2 * written
+    with pytest.raises(JournalError, match="sync"):
+        write(journal, "s", "refused")
+
+
+def test_a_disk_that_goes_on_failing_does_not_fill_itself(journal: Journal, disk: BadDisk, tmp_path: Path) -> None:
+    """Each rewrite copies what was in doubt once, and not the copies of the last one too."""
+    written = write(journal, "s", "in doubt")
+    for _ in range(6):
+        fail_a_background_sync(journal, disk)
+        write_again(journal, tmp_path)
+    assert records_in(tmp_path) == 7 * written
 
 
 def test_a_sync_covers_finished_segments_too(journal: Journal, disk: BadDisk) -> None:
