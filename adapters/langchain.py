@@ -77,8 +77,8 @@ class _LogChatMessageHistory(BaseChatMessageHistory):
         """The log behind all histories of this backend: for `flush`, `status` and the like."""
         return self._stand.log
 
-    @property  # pyright: ignore[reportIncompatibleVariableOverride] (as in every history)
-    def messages(self) -> list[BaseMessage]:
+    @property
+    def messages(self) -> list[BaseMessage]:  # pyright: ignore[reportIncompatibleVariableOverride] (all histories do)
         """The messages, oldest first; a list with `.source` and `.complete`, which is False in an outage."""
         return _messages(self._on(ChatHistory.read_events))
 

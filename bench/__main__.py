@@ -28,16 +28,15 @@ def main(words: Sequence[str] | None = None) -> None:
     began = monotonic()
     with Arena(wanted.folder) as arena:
         results = _play(chosen, arena, console)
-        facts = {**machine(arena), "quick": wanted.quick, "took_s": round(monotonic() - began)}
+        facts = {**machine(arena), "took_s": round(monotonic() - began)}
     rows = [row for row in ROWS if row.group in {group.name for group in chosen}]
     show(console, rows, results)
     place = f"{facts['cores']} cores, {facts['system']}, journal on {facts['journal_file_system']}"
     console.print(f"{place}, {facts['took_s']} s in all. What this does not say: bench/README.md")
-    if not wanted.only:
-        name = "redis-quick" if wanted.quick else "redis"
-        save({"machine": facts, **as_json(chosen, rows, results)}, _RESULTS / f"{name}.json")
-        draw(rows, results, f"one run, rounds in turns, {facts['cores']} cores", _RESULTS / f"{name}.png")
-        console.print(f"Kept in {_RESULTS / name}.json and .png")
+    if not wanted.only and not wanted.quick:
+        save({"machine": facts, **as_json(chosen, rows, results)}, _RESULTS / "redis.json")
+        draw(rows, results, f"one run, rounds in turns, {facts['cores']} cores", _RESULTS / "redis.png")
+        console.print(f"Kept in {_RESULTS / 'redis.json'} and .png")
 
 
 def _play(chosen: Sequence[Group], arena: Arena, console: Console) -> Results:
@@ -51,7 +50,7 @@ def _play(chosen: Sequence[Group], arena: Arena, console: Console) -> Results:
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     names = [group.name for group in groups(quick=True)]
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: under a minute")
+    parser.add_argument("--quick", action="store_true", help="short rounds, under a minute; keeps no file")
     parser.add_argument("--only", action="append", choices=names, help="one group (repeatable); keeps no file")
     parser.add_argument("--folder", type=Path, default=disk_folder(), help="where the journals lie")
     return parser.parse_args(words)

@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 from typing import Self
 
 from bench.players import referee
@@ -75,6 +77,21 @@ class Arena:
         with referee(self.server.url) as client:
             info = client.info("server")
         return {"valkey": str(info.get("valkey_version") or info["redis_version"])}
+
+    def round_trips(self) -> dict[str, float]:
+        """Measure what one bare question costs from here, in ms: the yardstick for whoever asks once an add."""
+        return {"direct": _ping_ms(self.server.url, 2000), "slow": _ping_ms(self.network.url, 200)}
+
+
+def _ping_ms(url: str, times: int) -> float:
+    with referee(url) as client:
+        return round(median(_seconds(client.ping) for _ in range(times)) * 1e3, 3)
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    began = perf_counter()
+    do()
+    return perf_counter() - began
 
 
 def disk_folder() -> Path:

@@ -80,3 +80,8 @@ def newest(client: redis.Redis, session: str) -> bytes:
     for key in client.scan_iter(match=f"*{session}*", count=1000, _type="list"):
         return bytes(newest_item([key]))
     return b""
+
+
+def expires(client: redis.Redis, session: str) -> bool:
+    """Tell whether all that the server holds of a session goes by itself."""
+    return all(int(client.ttl(key)) > 0 for key in client.scan_iter(match=f"*{session}*", count=1000))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -18,7 +17,6 @@ _BAR_INCHES = 0.45
 
 def draw(rows: Sequence[Row], results: Results, subtitle: str, path: Path) -> None:
     """Draw the rows where more is better above those where less is."""
-    mpl.rcParams["svg.hashsalt"] = "bench"
     panels = [chosen for chosen in (_panel(rows, lower=False), _panel(rows, lower=True)) if chosen]
     heights = [len(panel) + 1 for panel in panels]
     figure = Figure(figsize=(9, 1.5 + _BAR_INCHES * sum(heights)), layout="constrained")
@@ -48,5 +46,6 @@ def _bars(axis: Axes, rows: Sequence[Row], results: Results) -> None:
         axis.set_xlabel("ratio of times (less is better)")
     else:
         axis.set_xscale("log")
+        axis.set_xlim(left=1)
         axis.set_xlabel("ratio of rates (more is better); grey: single rounds")
-    axis.legend(loc="lower right", fontsize=8)
+    axis.legend(loc="upper right", fontsize=8)

@@ -9,6 +9,7 @@ from typing import Any
 import eventlog
 from bench.players import (
     WARM_ADDS,
+    expires,
     langchain_messages,
     make_ours,
     make_theirs,
@@ -66,7 +67,10 @@ def their_new(task: Task, _: Orders) -> Sample:
 def _one_instance(make: Callable[..., Any], ttl: int | None, task: Task) -> Sample:
     messages = langchain_messages(task.size)
     warm_up(make(task.url, _WARM, ttl).add_message, messages)
-    return _timed(make(task.url, _SESSION, ttl).add_message, messages, task)
+    sample = _timed(make(task.url, _SESSION, ttl).add_message, messages, task)
+    with referee(task.direct_url) as client:
+        assert expires(client, _SESSION) == bool(ttl), "expected a session with a TTL to expire, and no other"
+    return sample
 
 
 def _new_instances(make: Callable[..., Any], task: Task) -> Sample:
@@ -94,7 +98,7 @@ def _proven(messages: Sequence[Any], task: Task) -> Sample:
         last = messages[-1]
         text = last["content"] if isinstance(last, dict) else last.content
         assert text.encode() in newest(client, _SESSION), "expected the last message last"
-    return {"stored_at_close": at_close - WARM_ADDS}
+    return {"stored_at_close": max(0, at_close - WARM_ADDS)}
 
 
 def wait_until_stored(url: str, wanted: int) -> None:

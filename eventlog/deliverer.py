@@ -137,6 +137,7 @@ class Deliverer:
         """End the loops and let go of the folders of others."""
         for delivery in self.deliveries.values():
             delivery.stop()
+        self.collect()
         self.let_go()
         self._sidecar.release()
 

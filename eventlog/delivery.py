@@ -100,6 +100,8 @@ class Around(NamedTuple):
     sleepers: set[Event]
     """While a loop sleeps, its alarm is in here."""
     report: Report
+    on_stored: Callable[[str], None]
+    """Called with the key of a backend that took a batch, before its cursor moves."""
     on_progress: Callable[[], None]
     """Called after a cursor moved."""
 
@@ -244,6 +246,7 @@ class Delivery:
             self._tell(source)
             raise
         source.state.value.delivered += taken
+        self._around.on_stored(self.key)
         self._succeeded(source)
 
     def _failed(self, error: Exception) -> None:
@@ -263,6 +266,7 @@ class Delivery:
         if self.failures:
             logger.warning("delivery to %s goes on after %d failed attempts", self.backend.identity, self.failures)
             self.failures, self.last_error = 0, None
+        if source.state.value.state != "ok":  # ours, or what a dead deliverer told last
             self._tell(source)
 
     @property

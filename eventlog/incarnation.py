@@ -54,7 +54,7 @@ class Incarnation:
         self.reader = SessionReader(backends, self.pending, self.clock, self.erased, strict=settings.strict_reads)
         self.progress = Progress()
         self.sleepers: set[Event] = set()
-        around = Around(self.aside, now_ms, self.sleepers, self._report, self.progress.tell)
+        around = Around(self.aside, now_ms, self.sleepers, self._report, self.reader.stored, self.progress.tell)
         self.deliveries = {self.keys[name]: Delivery(backend, around) for name, backend in backends.items()}
         self._deliverer = Deliverer(self.directory, self.deliveries, settings.role)
         self._writer = Writer(settings, self.directory, files, self.clock, self.aside)

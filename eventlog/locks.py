@@ -33,7 +33,7 @@ class FileLock:
             return True
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         if self._lock(descriptor, wait=wait):
             self._descriptor = descriptor
@@ -64,7 +64,7 @@ def is_locked(path: Path) -> bool:
     """Tell whether any process holds the lock, without ever standing in the way of one that wants it."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

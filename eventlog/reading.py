@@ -1,7 +1,7 @@
 """Room: one session read: pending view, then a backend, merged and folded. The steps are pure; two drivers run them.
 
 Invariants:
-* The pending view is taken first, then the backend is read: nothing falls between.
+* The pending view is taken first, also when no backend is read in the end: nothing falls between.
 * Pages are read newest first and it stops at `last` visible messages, at a clear, or at the beginning.
 * A backend that does not answer is passed over for the next, then for what this process last saw: the answer is then
   not `complete`, and counted. Every id that is met is observed by the clock.
@@ -113,6 +113,9 @@ class _Store:
             logger.warning("reads use %s again", self.backend.identity)
             self._pause_s = self._closed_until = 0.0
 
+    def stored(self) -> None:
+        self._closed_until = 0.0
+
 
 class _Seen:
     """The sessions as this process last saw them, within a bound of bytes."""
@@ -153,22 +156,29 @@ class SessionReader:
         self.incomplete_reads = 0
         self.quarantined: set[bytes] = set()
 
+    def stored(self, key: str) -> None:
+        """Ask a backend again that has just taken a batch: what was pending before is only there now."""
+        for store in self._stores:
+            if store.key == key:
+                store.stored()
+
     def read(self, query: Query) -> Answer:
         """Read a session; `BackendUnavailable` only with strict reads."""
         error: BackendUnavailable | None = None
+        pending = self._pending.records(query.encoded, self._stores[0].key)
         for store in self._stores:
             if store.usable:
                 try:
-                    answer = self._drive(query, store)
+                    answer = self._drive(query, store, pending)
                 except BackendUnavailable as found:
                     error = found
                     store.failed(found)
                 else:
                     return self._answer(query, store, answer)
-        return self._without_backend(query, error)
+        return self._without_backend(query, pending, error)
 
-    def _drive(self, query: Query, store: _Store) -> tuple[list[bytes], Folded]:
-        walk = self._steps(query, store)
+    def _drive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+        walk = self._steps(query, store, pending)
         try:
             page = next(walk)
             while True:
@@ -180,19 +190,20 @@ class SessionReader:
     async def aread(self, query: Query) -> Answer:
         """Do as `read`, with the backend's async API."""
         error: BackendUnavailable | None = None
+        pending = self._pending.records(query.encoded, self._stores[0].key)
         for store in self._stores:
             if store.usable:
                 try:
-                    answer = await self._adrive(query, store)
+                    answer = await self._adrive(query, store, pending)
                 except BackendUnavailable as found:
                     error = found
                     store.failed(found)
                 else:
                     return self._answer(query, store, answer)
-        return self._without_backend(query, error)
+        return self._without_backend(query, pending, error)
 
-    async def _adrive(self, query: Query, store: _Store) -> tuple[list[bytes], Folded]:
-        walk = self._steps(query, store)
+    async def _adrive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+        walk = self._steps(query, store, pending)
         page = next(walk)
         while True:
             records = await store.backend.aread(query.session, before=page.before, limit=page.limit)
@@ -202,8 +213,9 @@ class SessionReader:
                 result: tuple[list[bytes], Folded] = done.value
                 return result
 
-    def _steps(self, query: Query, store: _Store) -> Steps:
-        return steps(query, self._pending.records(query.encoded, store.key), store.backend.page_events)
+    def _steps(self, query: Query, store: _Store, first_lacks: list[bytes]) -> Steps:
+        lacks = first_lacks if store is self._stores[0] else self._pending.records(query.encoded, store.key)
+        return steps(query, lacks, store.backend.page_events)
 
     def _answer(self, query: Query, store: _Store, found: tuple[list[bytes], Folded]) -> Answer:
         store.answered()
@@ -215,14 +227,15 @@ class SessionReader:
         self.incomplete_reads += not complete
         return Answer(self._reported(folded), store.name, complete)
 
-    def _without_backend(self, query: Query, error: BackendUnavailable | None) -> Answer:
+    def _without_backend(self, query: Query, pending: list[bytes], error: BackendUnavailable | None) -> Answer:
         if self._strict:
             raise error or BackendUnavailable("expected a backend that answers, found each passed over after a failure")
         self.incomplete_reads += 1
-        pending = self._pending.records(query.encoded, self._stores[0].key)
         floor = self._erased.cut(query.encoded)
         records = [record for record in merge(self._seen.of(query.session), pending) if record >= floor]
-        if query.before is not None:
+        if query.before is None:
+            self._seen.keep(query._replace(last=None), records)
+        else:
             records = [record for record in records if record[:ID_BYTES] < query.before]
         self._observe(query, records)
         return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)

@@ -421,6 +421,31 @@ def test_histories_outlive_a_fork(redis_url: str) -> None:
     assert run(code).stdout == """['parent', 'child', "child's own"]\n"""
 
 
+def test_fork_while_another_thread_opens_a_log_leaves_the_child_free(redis_url: str) -> None:
+    """The child does not wait for a thread that it has not."""
+    code = f"""
+        import os, signal, threading
+        from eventlog.adapters import langchain_logs
+        from eventlog.adapters.langchain import RedisChatMessageHistory
+        held = threading.Event()
+        def hold():
+            with langchain_logs._lock:
+                held.set()
+                done.wait()
+        done = threading.Event()
+        threading.Thread(target=hold).start()
+        held.wait()
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(10)
+            RedisChatMessageHistory("s", "{redis_url}").add_user_message("hi")
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1])
+        done.set()
+    """
+    assert run(code).stdout == "0\n"
+
+
 # Outages
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import Enum, IntEnum
 from fractions import Fraction
 from typing import Any, Literal
+from unittest.mock import ANY
 from uuid import UUID
 
 import pytest
@@ -319,6 +320,12 @@ def test_what_has_no_bytes_is_refused_without_its_text(value: Any, name: str) ->
         pack(message)
     assert "secret" not in str(found.value)
     assert isinstance(found.value, TypeError)
+
+
+def test_value_that_says_it_equals_a_default_is_not_taken_for_one() -> None:
+    """What stands there is looked at, not what it says of itself."""
+    with pytest.raises(MessageNotSerializable):
+        pack(ToolMessage("x", tool_call_id="1", artifact=ANY))
 
 
 def test_nesting_has_a_limit_and_it_is_an_error_of_ours() -> None:

@@ -196,6 +196,39 @@ def test_what_was_seen_is_folded_anew_at_each_read(log: EventLog, stores: list[M
     assert chat.messages() == []
 
 
+def test_what_was_added_in_an_outage_stays_visible_when_it_ends(
+    log: EventLog, stores: list[Moody], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves the journal for a backend that reads are still passing over: they stop doing so at once."""
+    monkeypatch.setattr(reading, "BREAKER_FIRST_S", 1000.0)
+    monkeypatch.setattr(reading, "BREAKER_MAX_S", 1000.0)
+    chat = log.history("s")
+    for store in stores:
+        store.down = True
+    chat.add("in the outage")
+    assert chat.messages() == ["in the outage"]
+    log.history("other").add("never read yet")
+    for store in stores:
+        store.down = False
+    assert log.flush(20)
+    assert chat.messages().complete
+    assert log.history("other").messages() == ["never read yet"]
+
+
+def test_what_was_shown_in_an_outage_is_remembered(log: EventLog, stores: list[Moody]) -> None:
+    """Also when only another process knows that it was delivered meanwhile."""
+    for store in stores:
+        store.down = True
+    chat = log.history("s")
+    chat.add("in the outage")
+    assert chat.messages() == ["in the outage"]
+    for store in stores:
+        store.deaf_to_appends = False
+    assert log.flush(20)
+    assert chat.messages() == ["in the outage"]
+    assert chat.messages(last=1) == ["in the outage"]
+
+
 def test_a_session_that_nobody_knows_begins_in_an_outage(log: EventLog, stores: list[Moody]) -> None:
     """It is empty, not an error, and not complete."""
     for store in stores:

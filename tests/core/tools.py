@@ -165,13 +165,8 @@ class Moody:
         self._refuse(deaf=self.deaf_to_appends)
         self.inner.remove(session, before)
 
-    def after_fork(self) -> None:
-        """Do as what is behind."""
-        self.inner.after_fork()
-
-    def close(self) -> None:
-        """Do as what is behind."""
-        self.inner.close()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
 
 def open_log(
@@ -232,6 +227,12 @@ def frames_in(folder: Path) -> list[Frame]:
         found += segment.scan(HEADER_BYTES)
         segment.close()
     return found
+
+
+def writer_folder(place: Path) -> Path:
+    """Give the folder of the one writer that there is in a journal."""
+    (folder,) = [path for path in place.iterdir() if path.is_dir()]
+    return folder
 
 
 def flip(path: Path, offset: int, count: int = 1) -> None:
