@@ -78,12 +78,12 @@ class _LogChatMessageHistory(BaseChatMessageHistory):
         return self._stand.log
 
     @property
-    def messages(self) -> list[BaseMessage]:  # pyright: ignore[reportIncompatibleVariableOverride] (all histories do)
+    def messages(self) -> list[BaseMessage]:
         """The messages, oldest first; a list with `.source` and `.complete`, which is False in an outage."""
         return _messages(self._on(ChatHistory.read_events))
 
-    @messages.setter
-    def messages(self, messages: list[BaseMessage]) -> NoReturn:
+    @messages.setter  # as in every history, a property stands for an attribute
+    def messages(self, messages: list[BaseMessage]) -> NoReturn:  # pyright: ignore[reportIncompatibleVariableOverride]
         raise NotImplementedError("expected no assignment to messages: they are appended; use add_messages and clear")
 
     async def aget_messages(self) -> list[BaseMessage]:

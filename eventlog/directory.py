@@ -97,7 +97,10 @@ class Folder:
         position = self.position(key)
         if not numbers or position.segment > numbers[-1]:
             return True
-        size = segment_path(self.path, numbers[-1]).stat().st_size
+        try:
+            size = segment_path(self.path, numbers[-1]).stat().st_size
+        except FileNotFoundError:
+            return True  # removed meanwhile, as all is when it is delivered
         return position.segment == numbers[-1] and position.offset >= size
 
     def release(self) -> None:
@@ -281,9 +284,8 @@ def _last_tick(folder: Folder) -> int:
             segment = SegmentReader(folder.path, number)
         except FileNotFoundError:
             continue
-        last = segment.last_frame()
+        last, written_ms = segment.last_frame(), int(segment.written_s * 1000)
         segment.close()
         if last is not None and last.records:
-            written_ms = int(segment_path(folder.path, number).stat().st_mtime * 1000)
             return min(tick_of(last.records[-1][:ID_BYTES]), (written_ms + 1) << COUNTER_BITS)
     return 0

@@ -114,6 +114,11 @@ class SegmentReader:
         """The bytes in the file now."""
         return os.fstat(self._descriptor).st_size
 
+    @property
+    def written_s(self) -> float:
+        """When the file was last written, in Unix seconds."""
+        return os.fstat(self._descriptor).st_mtime
+
     def read(self, offset: int, size: int) -> bytes:
         """Give up to `size` bytes from `offset`."""
         return os.pread(self._descriptor, size, offset)

@@ -7,6 +7,7 @@ Rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from eventlog.directory import Directory, Folder
@@ -73,7 +74,7 @@ def _lag(folder: Folder, key: str, end: Position, now_ms: int) -> tuple[int, int
     if position[:2] >= end[:2]:
         return 0, 0, 0.0
     numbers = [number for number in segment_numbers(folder.path) if number >= position.segment]
-    sizes = {number: segment_path(folder.path, number).stat().st_size for number in numbers}
+    sizes = {number: _size_bytes(segment_path(folder.path, number)) for number in numbers}
     before = position.offset if position.segment in sizes else 0
     return (
         max(0, end.ordinal - position.ordinal),
@@ -82,9 +83,19 @@ def _lag(folder: Folder, key: str, end: Position, now_ms: int) -> tuple[int, int
     )
 
 
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # delivered and removed meanwhile
+
+
 def _age_s(folder: Folder, position: Position, numbers: list[int], now_ms: int) -> float:
     for number in numbers:
-        segment = SegmentReader(folder.path, number)
+        try:
+            segment = SegmentReader(folder.path, number)
+        except FileNotFoundError:
+            continue
         try:
             for frame in segment.scan(position.offset if number == position.segment else HEADER_BYTES):
                 if frame.records:
@@ -96,9 +107,16 @@ def _age_s(folder: Folder, position: Position, numbers: list[int], now_ms: int) 
 
 
 def _others(directory: Directory) -> int:
-    """Count the journals beside this one that still hold something."""
+    """Count the journals beside this one that still hold something, as far as we may look."""
     count = 0
-    for path in directory.root.parent.iterdir():
-        if path != directory.root and (path / "high-water").exists():
-            count += any(path.glob("*/*.seg"))
+    with suppress(OSError):
+        for path in directory.root.parent.iterdir():
+            count += path != directory.root and _holds_something(path)
     return count
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return (path / "high-water").exists() and any(path.glob("*/*.seg"))
+    except OSError:
+        return False

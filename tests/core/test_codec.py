@@ -31,10 +31,14 @@ from tests.core.examples import examples
 from tests.core.records import NOON_MS, cut, eid, fixed, said, sliding
 
 EID = eid(NOON_MS)
-scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary()
+)
 values = st.recursive(
     scalars,
-    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text() | st.integers(0, 99), children, max_size=4),
+    lambda children: (
+        st.lists(children, max_size=4) | st.dictionaries(st.text() | st.integers(0, 99), children, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -184,5 +188,7 @@ def test_fields_that_a_later_writer_appends_are_ignored() -> None:
 
 def test_fields_that_an_earlier_writer_did_not_have_take_their_defaults() -> None:
     """New readers read on."""
-    assert decode(EID + PERMANENT + msgspec.msgpack.encode([NOON_MS, "", "hello"])) == MessageAdded(NOON_MS, "", "hello")
+    assert decode(EID + PERMANENT + msgspec.msgpack.encode([NOON_MS, "", "hello"])) == MessageAdded(
+        NOON_MS, "", "hello"
+    )
     assert decode(EID + CLEARED + msgspec.msgpack.encode([NOON_MS])) == HistoryCleared(NOON_MS)

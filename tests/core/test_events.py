@@ -64,7 +64,8 @@ def test_an_event_id_survives_copy_and_pickle() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"", b"\0" * 16, b"x" * 15, b"x" * 17, UUID(int=0).bytes, UUID("9b2e2d62-4d1f-4a7c-8b6a-3f6e2b1d0c5a").bytes]
+    "bad",
+    [b"", b"\0" * 16, b"x" * 15, b"x" * 17, UUID(int=0).bytes, UUID("9b2e2d62-4d1f-4a7c-8b6a-3f6e2b1d0c5a").bytes],
 )
 def test_other_bytes_are_no_event_id(bad: bytes) -> None:
     """The error says what was expected and shows no more than the bytes that were given."""
@@ -89,7 +90,8 @@ def test_a_duration_is_taken_as_timedelta_or_seconds(value: object, ms: int | No
 
 
 @pytest.mark.parametrize(
-    "bad", [0, 0.0, -1, timedelta(0), timedelta(-1), True, False, float("nan"), float("inf"), -float("inf"), "1", [], 1e300]
+    "bad",
+    [0, 0.0, -1, timedelta(0), timedelta(-1), True, False, float("nan"), float("inf"), -float("inf"), "1", [], 1e300],
 )
 def test_what_is_no_positive_duration_is_refused(bad: object) -> None:
     """Zero, negatives, booleans, nan, infinity and text; the error names the argument."""

@@ -267,7 +267,9 @@ def test_the_index_finds_one_session_among_many(journal: Journal, tmp_path: Path
     assert {record for frame in segment.newest(b"77", floor) for record in frame.records} == {written["77"][-1]}
 
 
-def test_the_index_spares_reading_the_backlog(journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_spares_reading_the_backlog(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One session's frames are found with a few reads, however much lies between."""
     mine = write(journal, "mine", "first")
     for number in range(2000):

@@ -75,7 +75,9 @@ def test_a_frame_reads_back(session: bytes, records: list[bytes], prev: int, ord
 
 @given(sessions, calls, st.data())
 @examples(50)
-def test_a_flipped_bit_anywhere_in_a_frame_makes_it_none(session: bytes, records: list[bytes], data: st.DataObject) -> None:
+def test_a_flipped_bit_anywhere_in_a_frame_makes_it_none(
+    session: bytes, records: list[bytes], data: st.DataObject
+) -> None:
     """No bit of a frame can change unseen."""
     packed = bytearray(frame_of(session, *records))
     bit = data.draw(st.integers(0, 8 * len(packed) - 1))

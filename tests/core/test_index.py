@@ -46,7 +46,9 @@ def test_an_index_of_another_boot_is_not_believed(path: Path, monkeypatch: pytes
         IndexReader(path, BUCKETS)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * index_bytes(BUCKETS), os.urandom(index_bytes(BUCKETS)), b"evtidx\r\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0" * index_bytes(BUCKETS), os.urandom(index_bytes(BUCKETS)), b"evtidx\r\n"]
+)
 def test_an_index_of_the_wrong_shape_is_not_believed(path: Path, content: bytes) -> None:
     """An empty file, zeros, garbage and a stump are no index."""
     path.write_bytes(content)

@@ -226,7 +226,9 @@ def test_a_failed_sync_reaches_who_asked_for_it(opened: Open, store: Moody, disk
         log.history("s").add("y", ack="fsync")
 
 
-def test_closing_on_a_dead_disk_ends(opened: Open, store: Moody, disk: BadDisk, caplog: pytest.LogCaptureFixture) -> None:
+def test_closing_on_a_dead_disk_ends(
+    opened: Open, store: Moody, disk: BadDisk, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is told in the log, not by an error that nobody catches."""
     log = opened(store, files=disk)
     log.history("s").add("x")

@@ -91,9 +91,16 @@ kinds = st.sampled_from(["said", "fixed", "sliding", "cut"])
 
 @given(st.lists(st.tuples(kinds, st.integers(1, 1500)), max_size=40), st.data())
 @examples(100)
-def test_any_split_into_pages_and_pending_gives_the_fold_of_all(rows: list[tuple[str, int]], data: st.DataObject) -> None:
+def test_any_split_into_pages_and_pending_gives_the_fold_of_all(
+    rows: list[tuple[str, int]], data: st.DataObject
+) -> None:
     """Whatever lies where, `last=N` is the end of the whole, and a bound on ids is respected."""
-    makers = {"said": lambda ids, n, _: said(ids, n), "fixed": fixed, "sliding": sliding, "cut": lambda ids, *_: cut(ids)}
+    makers = {
+        "said": lambda ids, n, _: said(ids, n),
+        "fixed": fixed,
+        "sliding": sliding,
+        "cut": lambda ids, *_: cut(ids),
+    }
     records = [makers[kind](eid(NOON_MS + 20 * n), n, ttl) for n, (kind, ttl) in enumerate(rows)]
     places = data.draw(st.lists(st.sampled_from("psb"), min_size=len(rows), max_size=len(rows)))
     pending = [record for record, place in zip(records, places, strict=True) if place in "pb"]

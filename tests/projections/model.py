@@ -1,9 +1,9 @@
 """The fold as the design says it, written for nobody's speed: each message asks by itself whether it is visible.
 
-    a message goes with any clear behind it, unless that clear's id lies more than 24 h ahead of now
-    a fixed one goes `ttl` after its `at`
-    a sliding one goes when the window is over: at the `at` of a later message, or at the end, now, when the last
-    sliding message before that moment (none of them before the clear) lies its own `ttl` or more in the past
+a message goes with any clear behind it, unless that clear's id lies more than 24 h ahead of now
+a fixed one goes `ttl` after its `at`
+a sliding one goes when the window is over: at the `at` of a later message, or at the end, now, when the last
+sliding message before that moment (none of them before the clear) lies its own `ttl` or more in the past
 """
 
 from __future__ import annotations

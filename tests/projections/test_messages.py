@@ -109,7 +109,9 @@ def test_events_that_are_gone_show_less_never_more(rows: list[Row], now_ms: int,
     shown = set(texts(fold(records(rows), now_ms)))
     assert set(texts(fold(records(rows[start:]), now_ms))) <= shown
     expired = [row for row in rows if row.kind == "fixed" and row.at_ms + row.ttl_ms <= now_ms]
-    assert texts(fold(records([row for row in rows if row not in expired]), now_ms)) == texts(fold(records(rows), now_ms))
+    assert texts(fold(records([row for row in rows if row not in expired]), now_ms)) == texts(
+        fold(records(rows), now_ms)
+    )
 
 
 @given(st.lists(st.binary(max_size=40).map(lambda body: bytes(eid(NOON_MS)) + body), max_size=5), times_ms)
@@ -141,7 +143,11 @@ def test_of_two_bodies_under_one_id_the_larger_wins() -> None:
 
 def test_a_fixed_message_goes_its_ttl_after_it_was_said() -> None:
     """At that very millisecond, whatever its neighbours do."""
-    history = [fixed(eid(NOON_MS), "goes", 1000), said(eid(NOON_MS + 1), "stays"), fixed(eid(NOON_MS + 2), "later", 5000)]
+    history = [
+        fixed(eid(NOON_MS), "goes", 1000),
+        said(eid(NOON_MS + 1), "stays"),
+        fixed(eid(NOON_MS + 2), "later", 5000),
+    ]
     assert texts(fold(history, NOON_MS + 999)) == ["goes", "stays", "later"]
     assert texts(fold(history, NOON_MS + 1000)) == ["stays", "later"]
     assert texts(fold(history, NOON_MS + 10_000)) == ["stays"]
@@ -154,7 +160,9 @@ def test_expiry_reckons_with_the_writers_clock_and_not_with_the_id() -> None:
 
 def test_sliding_messages_go_together_after_the_last_of_them() -> None:
     """Each write renews all that are there; others are not touched."""
-    history = [sliding(eid(NOON_MS + 800 * number), number, 1000) for number in range(4)] + [said(eid(NOON_MS, 1), "stays")]
+    history = [sliding(eid(NOON_MS + 800 * number), number, 1000) for number in range(4)] + [
+        said(eid(NOON_MS, 1), "stays")
+    ]
     assert texts(fold(history, NOON_MS + 3399)) == [0, "stays", 1, 2, 3]
     assert texts(fold(history, NOON_MS + 3400)) == ["stays"]
 
