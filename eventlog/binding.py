@@ -58,7 +58,9 @@ def _folders_for(directory: Directory, identity: str) -> list[Folder]:
 @contextmanager
 def _held(folder: Folder) -> Iterator[None]:
     if not folder.delivery_lock.acquire():
-        raise ConfigurationError(f"expected {folder.path} to be free, found a process that delivers it; stop that first")
+        raise ConfigurationError(
+            f"expected {folder.path} to be free, found a process that delivers it; stop that first"
+        )
     try:
         yield
     finally:

@@ -55,6 +55,12 @@ class Deliverer:
             return self._sidecar.held
         return self._role == "process" and not self._sidecar.serves(self.deliveries)
 
+    @property
+    def served(self) -> frozenset[str]:
+        """Name the folders of other writers that this process delivers."""
+        with self._lock:
+            return frozenset(self._adopted)
+
     def start(self) -> None:
         """Take over what is there and begin to deliver."""
         if self._role == "none":

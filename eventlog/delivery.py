@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from threading import Event, Lock, Thread
+from time import thread_time
 from typing import NamedTuple, Protocol
 
 import tenacity
@@ -33,6 +34,12 @@ EVENTS_MAX = 4096
 BYTES_MAX = 2 << 20
 IDLE_S = 0.5
 STOP_S = 0.5
+BURST_EVENTS = 2000
+"""What a writer must append during one batch for the loop to give way to it ..."""
+BURST_SHARE = 0.3
+"""... which leaves the loop this part of the interpreter's time ..."""
+BURST_LAG_EVENTS_MAX = 500_000
+"""... until this much is pending."""
 NAP_S = 0.001
 DOWN_AFTER_FAILURES = 3
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 2.0
@@ -70,6 +77,11 @@ class Source:
             return self.follower.may_have_more()
         end = self._own.end
         return (end.segment, end.offset) != (self.saved.segment, self.saved.offset)
+
+    @property
+    def own_ordinal(self) -> int:
+        """How many events this process has written here; 0 if it does not."""
+        return self._own.end.ordinal if self._own is not None else 0
 
     def read(self) -> list[Frame]:
         """Give the next frames."""
@@ -223,6 +235,7 @@ class Delivery:
     def _deliver_from(self, source: Source) -> bool:
         if not source.has_more():
             return False
+        began_s, ordinal = thread_time(), source.own_ordinal
         try:
             frames = source.read()
             if frames:
@@ -235,7 +248,14 @@ class Delivery:
             raise
         source.state.touch()
         self._around.on_progress()
+        self._give_way(source, source.own_ordinal - ordinal, thread_time() - began_s)
         return True
+
+    def _give_way(self, source: Source, appended: int, busy_s: float) -> None:
+        """Leave the interpreter to this process's own writer while it is in a burst, unless much is pending already."""
+        if appended > BURST_EVENTS and source.own_ordinal - source.saved.ordinal < BURST_LAG_EVENTS_MAX:
+            self._wake.clear()
+            self._wake.wait(busy_s * (1 / BURST_SHARE - 1))
 
     def _append(self, source: Source, batch: Mapping[str, list[bytes]]) -> None:
         try:
@@ -284,8 +304,12 @@ class Delivery:
 
 def grouped(frames: list[Frame]) -> dict[str, list[bytes]]:
     """Gather the records of frames by session."""
-    batch: dict[str, list[bytes]] = {}
+    batch: dict[bytes, list[bytes]] = {}
     for frame in frames:
         if frame.events:
-            batch.setdefault(frame.session.decode(), []).extend(frame.records)
-    return batch
+            records = batch.get(frame.session)
+            if records is None:
+                batch[frame.session] = frame.records
+            else:
+                records += frame.records
+    return {session.decode(): records for session, records in batch.items()}

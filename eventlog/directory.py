@@ -54,6 +54,11 @@ class Folder:
         """Tell whether its writer lives (in this process or another)."""
         return self.writer_lock.held or is_locked(self.path / "writer.lock")
 
+    @property
+    def served(self) -> bool:
+        """Tell whether any process delivers from here."""
+        return self.delivery_lock.held or is_locked(self.path / "delivery.lock")
+
     def backends(self) -> dict[str, str]:
         """Give key -> identity of the backends that its events are for."""
         try:

@@ -34,6 +34,7 @@ _CRC = Struct("<I")
 HEADER_BYTES = _HEADER.size + _CRC.size
 _HEAD = Struct("<4sII")
 _META = Struct("<IQIH")
+_BOTH = Struct("<4sIIIQIH")
 _SIZE = Struct("<I")
 HEAD_BYTES = _HEAD.size
 META_BYTES = _META.size
@@ -42,7 +43,7 @@ FRAME_BYTES_MAX = 1 << 28
 OFFSET_BYTES_MAX = 1 << 32
 
 _pack_head, _pack_meta, _pack_size = _HEAD.pack, _META.pack, _SIZE.pack
-_read_head, _read_meta, _read_size = _HEAD.unpack_from, _META.unpack_from, _SIZE.unpack_from
+_read_head, _read_both, _read_size = _HEAD.unpack_from, _BOTH.unpack_from, _SIZE.unpack_from
 
 
 class SegmentHeader(NamedTuple):
@@ -125,12 +126,11 @@ def read_frame(header: SegmentHeader, data: bytes, at: int, base: int = 0) -> Fr
     """Read the frame at `at` of `data`, whose first byte is the segment's byte `base`; None if none is whole there."""
     if len(data) - at < FRAME_BYTES_MIN:
         return None
-    marker, length, crc = _read_head(data, at)
+    marker, length, crc, prev, ordinal, events, size = _read_both(data, at)
     start = at + HEAD_BYTES
     end = start + length
     if marker != header.marker or end > len(data) or crc32(data[start:end], header.seed) != crc:
         return None
-    prev, ordinal, events, size = _read_meta(data, start)
     start += META_BYTES
     session = data[start : start + size]
     start += size

@@ -74,6 +74,18 @@ class Incarnation:
             self.damage.add((path, offset, what))
             logger.error("found %s in %s at %d, %d bytes; stepped over", what, path, offset, size)
 
+    # the sidecar
+
+    @property
+    def serving(self) -> bool:
+        """Tell whether this process delivers now."""
+        return self._deliverer.serving
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Name the folders of other writers that this process delivers."""
+        return self._deliverer.served
+
     # the writer
 
     @property
@@ -118,14 +130,21 @@ class Incarnation:
             ends.append((self.own, self.journal.end))
         return [Target(folder, key, end) for folder, end in ends for key in folder.backends()]
 
+    def wake_loops(self) -> None:
+        """Let no loop give way to a writer any longer: somebody waits."""
+        for delivery in self.deliveries.values():
+            delivery.wake()
+
     def wait_delivered(self, targets: list[Target], timeout_s: float | None) -> bool:
         """Wait until every cursor has reached its target; False when the time is up first."""
+        self.wake_loops()
         return self.progress.wait_reached(targets, timeout_s, lambda _: False)
 
     def wait_in_first_backend(self, event_id: bytes, timeout_s: float) -> bool:
         """Wait until the first backend has the event that was just appended here."""
         if self.own is None or self.journal is None:
             return True
+        self.wake_loops()
         target, deadline = Target(self.own, self.first, self.journal.end), monotonic() + timeout_s
         if not self.progress.wait_for(lambda: target.reached, timeout_s):
             return False

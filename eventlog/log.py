@@ -49,9 +49,7 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
     Raises `ConfigurationError` for an unknown scheme, a missing package, a place that cannot hold the journal, or a
     missing backend that events still wait for; `ValueError` for other bad arguments.
     """
-    backends = _named(
-        [from_url(item) if isinstance(item, str) else item for item in urls_or_backends or (DEFAULT_URL,)]
-    )
+    backends = _opened(urls_or_backends)
     first = next(iter(backends.values()))
     temporary = journal is None and first.scheme == "memory"
     settings = Settings(
@@ -65,6 +63,20 @@ def open(  # noqa: A001, PLR0913 (the settled public face)
         journal=_place(journal, first.identity, temporary=temporary),  # last, for it may make a folder
     )
     return EventLog(settings, backends)
+
+
+def open_sidecar(*urls_or_backends: str | Backend, journal: str | os.PathLike[str] | None = None) -> Sidecar:
+    """Open a log that delivers for every process of the host, as `eventlog drain --follow` does; it adds nothing.
+
+    While another sidecar serves, it waits. Raises as `open` does.
+    """
+    backends = _opened(urls_or_backends)
+    place = _place(journal, next(iter(backends.values())).identity, temporary=False)
+    return Sidecar(Settings(journal=place, role="sidecar"), backends)
+
+
+def _opened(urls_or_backends: Sequence[str | Backend]) -> dict[str, Backend]:
+    return _named([from_url(item) if isinstance(item, str) else item for item in urls_or_backends or (DEFAULT_URL,)])
 
 
 def _named(backends: Sequence[Backend]) -> dict[str, Backend]:
@@ -162,3 +174,24 @@ class EventLog(Access):
     ) -> None:
         """Close, in a thread: it may take a while."""
         await asyncio.to_thread(self.close)
+
+
+class Sidecar(EventLog):
+    """A log that delivers for all processes of the host, while no other one does; `open_sidecar` makes one."""
+
+    @property
+    def serving(self) -> bool:
+        """Tell whether it delivers; False while another sidecar does."""
+        return self._live().serving
+
+    @property
+    def served(self) -> frozenset[str]:
+        """Name the folders of the writers that it delivers for."""
+        return self._live().served
+
+    @property
+    def passed_over(self) -> frozenset[str]:
+        """Name the backends that it lacks, where for want of them nobody delivers some writer's events."""
+        live = self._live()
+        left = [folder.backends() for folder in live.directory.folders() if not folder.served]
+        return frozenset(identity for each in left for key, identity in each.items() if key not in live.deliveries)

@@ -95,9 +95,9 @@ class PendingView:
         folders = {folder.path.name: folder for folder in self._directory.folders()}
         for gone in [place for place in self._views if place[0] not in folders]:
             self._views.pop(gone).close()
-        for name in folders:
+        for name, folder in folders.items():
             if (name, key) not in self._views:
-                self._views[name, key] = _FolderView(folders[name], key)
+                self._views[name, key] = _FolderView(folder, key)
         return [self._views[name, key] for name in folders]
 
     def close(self) -> None:

@@ -23,12 +23,12 @@ class Settings(msgspec.Struct, frozen=True):
     """The arguments of `eventlog.open`, in plain units."""
 
     journal: Path
-    ack: Ack
-    retain_ms: int | None
-    max_journal_bytes: int
-    max_block_s: float
-    role: Role
-    strict_reads: bool
+    ack: Ack = "journal"
+    retain_ms: int | None = None
+    max_journal_bytes: int = 1 << 30
+    max_block_s: float = 5.0
+    role: Role = "process"
+    strict_reads: bool = False
     temporary: bool = False
 
     @property

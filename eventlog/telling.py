@@ -1,7 +1,8 @@
-"""Room: how the command tells what went wrong: one line on stderr, and an exit code.
+"""Room: how the command tells what went wrong: one line on stderr, and an exit code; and how a service logs.
 
 Rules:
 * No traceback for what is somebody's mistake or an outage; a fault of ours keeps its own.
+* A service logs to stdout, what the log reports included: one line a record, as text or as JSON.
 * Passwords of the URLs on the command line and in $EVENTLOG_URL are hidden in whatever is told.
 """
 
@@ -12,10 +13,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TextIO
 from urllib.parse import unquote
 
 from eventlog.errors import ConfigurationError, EventLogError
-from eventlog.showing import one_line
+from eventlog.showing import as_json, one_line
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _USER_PART = re.compile(r"//([^\s/]*)@|//(\S*)@")
@@ -85,3 +88,32 @@ def listen() -> None:
     if not logger.handlers:
         logger.addHandler(_Handler(logging.WARNING))
         logger.propagate = False
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes each record as one line, without tracebacks: they may quote what was added."""
+
+    def __init__(self, *, json: bool) -> None:
+        super().__init__(sys.stdout)
+        self._json = json
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        fields = {
+            "time": time,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": hidden(record.getMessage()),
+        }
+        return as_json(fields) if self._json else one_line(f"{time} {fields['level']:<7} {fields['message']}")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the name that logging calls)
+        """Go on: that nobody reads the log is no reason to stop delivering."""
+
+
+def log_to_stdout(*, json: bool) -> None:
+    """Let everything that the log reports, from INFO on, go to stdout."""
+    logger = logging.getLogger("eventlog")
+    logger.handlers[:] = [_Lines(json=json)]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

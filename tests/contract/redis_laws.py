@@ -74,8 +74,9 @@ class RedisLaws(ServerContract):
     def test_all_keys_of_a_session_are_in_one_slot(self, client: redis.Redis, backend: RedisBackend) -> None:
         """A cluster takes the part in the first braces: it is the escaped id, whatever the id holds."""
         for number, name in enumerate(ODD_SESSIONS):
-            backend.append({name: [said(eid(NOON_MS), "a"), cut(eid(NOON_MS, 1)), fixed(eid(NOON_MS, 2), "b", HOUR_MS)]})
-            keys = set(client.keys())
+            kinds = [said(eid(NOON_MS), "a"), cut(eid(NOON_MS, 1)), fixed(eid(NOON_MS, 2), "b", HOUR_MS)]
+            backend.append({name: kinds})
+            keys: set[bytes] = set(client.keys())
             tags = {key[key.index(b"{") + 1 : key.index(b"}")] for key in keys}
             assert (len(keys), len(tags)) == (3 * (number + 1), number + 1)
 

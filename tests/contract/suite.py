@@ -170,7 +170,8 @@ class BackendContract:
 
     async def test_remove_takes_what_is_below_and_nothing_else(self, backend: Backend) -> None:
         """Every kind; the cut itself, what is above and other sessions stay; twice is as once."""
-        records = messages(3) + [fixed(eid(NOON_MS + 3), "x", 60_000), cut(eid(NOON_MS + 4), history_ttl_ms=60_000)]
+        records = messages(3)
+        records += [fixed(eid(NOON_MS + 3), "x", 60_000), cut(eid(NOON_MS + 4), history_ttl_ms=60_000)]
         records += [cut(eid(NOON_MS + 5)), said(eid(NOON_MS + 6), "y"), fixed(eid(NOON_MS + 7), "z", 60_000)]
         backend.append({"s": records, "other": records})
         for _ in range(2):

@@ -51,11 +51,18 @@ def test_it_has_one_identity_from_a_url_and_from_an_object() -> None:
         RedisBackend(redis.Redis(password=PASSWORD, decode_responses=True)),
     ]
     assert {backend.identity for backend in same} == {"redis:localhost:6379/0"}
-    others = ["redis://localhost:6380", "redis://localhost/1", "redis://elsewhere", f"unix://:{PASSWORD}@/run/redis.sock"]
+    others = [
+        "redis://localhost:6380",
+        "redis://localhost/1",
+        "redis://elsewhere",
+        f"unix://:{PASSWORD}@/run/redis.sock",
+    ]
     assert len({from_url(url).identity for url in others} | {same[0].identity}) == 5
 
 
-@pytest.mark.parametrize("url", [f"redis://user:{PASSWORD}/x@localhost:port", f"redis://:{PASSWORD}@localhost:99999999"])
+@pytest.mark.parametrize(
+    "url", [f"redis://user:{PASSWORD}/x@localhost:port", f"redis://:{PASSWORD}@localhost:99999999"]
+)
 def test_a_url_that_cannot_be_read_is_refused_without_repeating_it(url: str) -> None:
     """A password with an unescaped letter is no reason to print it."""
     with pytest.raises(ConfigurationError) as caught:

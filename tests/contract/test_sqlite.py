@@ -13,6 +13,10 @@ from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.errors import BackendUnavailable, ConfigurationError
 from tests.contract.suite import ALL, ServerContract, messages
 
+REFUSE_BAD = """
+CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.session = 'bad' BEGIN SELECT raise(ABORT, 'no'); END
+"""
+
 
 class TestSQLite(ServerContract):
     """A file of its own for each test."""
@@ -109,7 +113,7 @@ def test_a_batch_is_there_whole_or_not_at_all(path: Path) -> None:
     """A row that cannot be written takes its transaction back."""
     backend = SQLiteBackend(path)
     backend.append({"s": messages(1)})
-    backend._open().execute("CREATE TRIGGER no BEFORE INSERT ON events WHEN new.session = 'bad' BEGIN SELECT raise(ABORT, 'no'); END")
+    backend._open().execute(REFUSE_BAD)
     with pytest.raises(BackendUnavailable):
         backend.append({"good": messages(2), "bad": messages(1)})
     assert list(backend.sessions()) == ["s"]

@@ -61,7 +61,7 @@ class ClockLaws(RuleBasedStateMachine):
         assert self.clock.last_ms <= max(highest, self.wall_ms) + len(self.made)
 
 
-ClockLaws.TestCase.settings = examples(40, stateful_step_count=30)
+ClockLaws.TestCase.settings = examples(40, steps=30)
 test_clock_laws = ClockLaws.TestCase
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -117,7 +119,7 @@ def nested(depth: int) -> Any:
     return message
 
 
-UNSERIALIZABLE = {
+UNSERIALIZABLE: dict[str, Callable[[], Any]] = {
     "an object": lambda: {"text": "secret text", "what": object()},
     "a socket": lambda: {"text": "secret text", "what": socket.socket()},
     "a function": lambda: ["secret text", lambda: None],
@@ -154,12 +156,8 @@ def test_the_type_without_bytes_is_named() -> None:
 @examples(200)
 def test_any_bytes_decode_or_are_damaged(garbage: bytes, prefix: bytes) -> None:
     """No bytes whatever raise anything but `DamagedBody`."""
-    try:
-        event = decode(EID + prefix + garbage)
-    except DamagedBody as error:
-        assert str(len(garbage)) or error
-    else:
-        assert isinstance(event, MessageAdded | HistoryCleared)
+    with suppress(DamagedBody):
+        assert isinstance(decode(EID + prefix + garbage), MessageAdded | HistoryCleared)
 
 
 @pytest.mark.parametrize("record", [said(EID, "hello"), fixed(EID, "hello", 5), sliding(EID, "hello", 5), cut(EID)])

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -14,7 +13,7 @@ from eventlog.adapters.memory import MemoryBackend
 from eventlog.errors import EventRejected
 from eventlog.log import EventLog
 from eventlog.ports import Batch
-from tests.core.tools import Moody, crash, eventually, hurry, open_log
+from tests.core.tools import Moody, crash, eventually, hurry
 
 Open = Callable[..., EventLog]
 
@@ -30,20 +29,6 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 def store() -> Moody:
     """Give a store with moods."""
     return Moody(MemoryBackend("first"))
-
-
-@pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Open]:
-    """Give a maker of logs over one directory; those still open are closed at once at the end."""
-    logs: list[EventLog] = []
-
-    def make(*stores: Moody, **options: object) -> EventLog:
-        logs.append(open_log(*stores, journal=tmp_path / "journal", **{"max_block": 0.5, **options}))
-        return logs[-1]
-
-    yield make
-    for log in logs:
-        log.close(timeout=0)
 
 
 def ids_in(store: Moody, session: str = "s") -> list[bytes]:
@@ -199,7 +184,7 @@ def test_one_poisoned_event_is_a_dead_letter_and_delays_nobody(
     assert "secret" not in caplog.text
 
 
-def test_a_rejected_event_that_the_store_names_takes_no_other_with_it(opened: Open, store: Moody) -> None:
+def test_a_rejected_event_that_the_store_names_takes_no_other_with_it(opened: Open) -> None:
     """A failure that `append` returns for one session is taken apart within it."""
 
     class Naming(Moody):

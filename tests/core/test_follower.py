@@ -256,10 +256,10 @@ def test_a_foreign_file_is_no_segment(journal: Journal, tmp_path: Path) -> None:
 
 def test_the_index_finds_one_session_among_many(journal: Journal, tmp_path: Path) -> None:
     """Only its frames come, newest first, from the floor on."""
-    written = {name: [] for name in map(str, range(500))}
+    written: dict[str, list[bytes]] = {str(number): [] for number in range(500)}
     for turn in range(3):
-        for name, records in written.items():
-            records += write(journal, name, turn)
+        for name in written:
+            written[name] += write(journal, name, turn)
     segment = SegmentReader(tmp_path, 1)
     found = list(segment.newest(b"77", 0))
     assert [record for frame in found for record in frame.records][-3:] == written["77"][::-1]
@@ -319,7 +319,7 @@ def test_an_index_that_is_behind_misses_nothing(journal: Journal, tmp_path: Path
     """What was written after its last entry is read on from there."""
     for number in range(5):
         write(journal, str(number), number)
-    journal._segment.index.set = lambda bucket, offset: None  # type: ignore[method-assign]
+    journal._segment.index.set = lambda *_: None  # type: ignore[method-assign]
     unlisted = write(journal, "s", "unlisted") + write(journal, "t", "too")
     segment = SegmentReader(tmp_path, 1)
     assert [record for frame in segment.newest(b"s", 0) for record in frame.records] == unlisted[:1]

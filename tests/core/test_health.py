@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
 import msgspec
 import pytest
 
-from eventlog import health
 from eventlog.adapters.memory import MemoryBackend
+from eventlog.follower import segment_numbers
 from eventlog.log import EventLog
 from eventlog.statefile import StateFile, read_state
 from eventlog.status import DelivererState
@@ -108,12 +108,15 @@ def test_a_neighbour_that_may_not_be_looked_into_is_no_fault(
 
 
 def test_a_folder_above_that_may_not_be_listed_is_no_fault(
-    opened: Open, store: Moody, monkeypatch: pytest.MonkeyPatch
+    opened: Open, store: Moody, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Being allowed through it is enough."""
+    real = Path.iterdir
 
-    def iterdir(path: Path) -> list[Path]:
-        raise PermissionError(13, "Permission denied", str(path))
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
 
     log = opened(store)
     monkeypatch.setattr(Path, "iterdir", iterdir)
@@ -127,8 +130,7 @@ def test_a_segment_that_goes_while_it_is_counted_is_no_fault(
     store.down = True
     log = opened(store)
     log.history("s").add("x")
-    real = health.segment_numbers
-    monkeypatch.setattr(health, "segment_numbers", lambda folder: [0, *real(folder), 99])
+    monkeypatch.setattr("eventlog.health.segment_numbers", lambda folder: [0, *segment_numbers(folder), 99])
     assert log.status().backends["memory"].lag_events == 1
 
 

@@ -40,12 +40,11 @@ def records_in(folder: Path) -> list[bytes]:
 def fail_a_background_sync(journal: Journal, disk: BadDisk) -> None:
     """Do what the keeper of a log does when the disk refuses to sync."""
     disk.dying()
-    try:
+    with pytest.raises(JournalError) as caught:
         journal.sync()
-    except JournalError as error:
-        assert isinstance(error.__cause__, OSError)
-        journal.keep_failure(error.__cause__)
     disk.mend()
+    assert isinstance(caught.value.__cause__, OSError)
+    journal.keep_failure(caught.value.__cause__)
 
 
 def segments_after_failure(journal: Journal, disk: BadDisk, folder: Path, **failing: int) -> list[int]:
@@ -276,8 +275,8 @@ def test_a_disk_that_goes_on_failing_does_not_fill_itself(journal: Journal, disk
 def test_a_sync_covers_finished_segments_too(journal: Journal, disk: BadDisk) -> None:
     """Each segment that got a frame since the last sync is synced, and the names of new ones."""
     synced: list[str] = []
-    disk.sync = lambda descriptor: synced.append("file")  # type: ignore[assignment,method-assign]
-    disk.sync_folder = lambda folder: synced.append("folder")  # type: ignore[assignment,method-assign]
+    disk.sync = lambda _: synced.append("file")  # type: ignore[assignment,method-assign]
+    disk.sync_folder = lambda _: synced.append("folder")  # type: ignore[assignment,method-assign]
     for _ in range(10):
         write(journal, "s", LONG)
     journal.sync()
@@ -286,12 +285,18 @@ def test_a_sync_covers_finished_segments_too(journal: Journal, disk: BadDisk) ->
     assert len(synced) == 5, "what is clean needs no sync"
 
 
+def write_and_sync(journal: Journal) -> None:
+    """Do as `ack="fsync"`."""
+    write(journal, "s", "x")
+    journal.sync()
+
+
 def test_concurrent_callers_share_a_sync(journal: Journal, disk: BadDisk) -> None:
     """While one sync runs, those who wait for it are covered by the next one together."""
     syncs: list[int] = []
-    disk.sync = lambda descriptor: syncs.append(descriptor)  # type: ignore[assignment,method-assign]
+    disk.sync = syncs.append  # type: ignore[assignment,method-assign]
     with journal._sync_lock:
-        threads = [Thread(target=lambda: (write(journal, "s", "x"), journal.sync())) for _ in range(8)]
+        threads = [Thread(target=write_and_sync, args=(journal,)) for _ in range(8)]
         for thread in threads:
             thread.start()
         eventually(lambda: journal.end.ordinal == 8)

@@ -389,7 +389,8 @@ def test_a_clock_that_is_set_back_between_two_runs_reorders_nothing(opened: Open
     """After a clean end and after a kill."""
     wall = Wall(NOON_MS)
     store = MemoryBackend("first")
-    for number, end in enumerate([EventLog.close, crash, crash, EventLog.close]):
+    ends: list[Callable[[EventLog], None]] = [EventLog.close, crash, crash, EventLog.close]
+    for number, end in enumerate(ends):
         log = opened(store, wall=wall)
         log.history("s").add(number)
         log.history(f"other {number}").add("x")
@@ -417,7 +418,7 @@ def test_a_closed_log_refuses_and_closing_twice_is_harmless(log: EventLog) -> No
     log.close()
     for call in (lambda: chat.add("y"), lambda: chat.add_many(["y"]), chat.clear, chat.messages, log.status, log.flush):
         with pytest.raises(Closed):
-            call()  # type: ignore[operator]
+            call()
 
 
 async def test_a_log_is_a_context_of_both_kinds(place: Path) -> None:

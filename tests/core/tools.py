@@ -39,6 +39,7 @@ class Wall:
         self.ms = ms
 
     def __call__(self) -> int:
+        """Tell the time."""
         return self.ms
 
 
@@ -66,7 +67,7 @@ class BadDisk(Files):
             self._meet("write")
         return os.pwrite(descriptor, data, offset)
 
-    def truncate(self, descriptor: int, size: int) -> None:  # type: ignore[override]
+    def truncate(self, descriptor: int, size: int) -> None:
         """Cut back, or not."""
         self._meet("truncate")
         os.ftruncate(descriptor, size)
@@ -221,7 +222,7 @@ def write(journal: Journal, session: str, *messages: Any) -> list[bytes]:
 
 def frames_in(folder: Path) -> list[Frame]:
     """Read every whole frame of a folder, without index and cursor."""
-    found = []
+    found: list[Frame] = []
     for number in segment_numbers(folder):
         segment = SegmentReader(folder, number)
         found += segment.scan(HEADER_BYTES)

@@ -20,7 +20,14 @@ import fakeredis
 import pytest
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from eventlog import EventId
 from eventlog.adapters.memory import MemoryBackend
@@ -44,7 +51,10 @@ PREFIXES = {"stays": PERMANENT, "fixed": FIXED, "sliding": SLIDING}
 TTLS_MS = [1, 1000, 60_000]
 STEPS_MS = [-HOUR_MS, -1000, -1, 1, 500, 1000, 30_000, HOUR_MS]
 SKEWS_MS = [-HOUR_MS, -1, 0, 1, 60_000, HOUR_MS, DAY_MS + HOUR_MS]
-HISTORIES: list[dict[str, Any]] = [{}, *({"ttl": ms / 1000, "expiry": e} for ms in TTLS_MS for e in ("fixed", "sliding"))]
+HISTORIES: list[dict[str, Any]] = [
+    {},
+    *({"ttl": ms / 1000, "expiry": e} for ms in TTLS_MS for e in ("fixed", "sliding")),
+]
 MAKERS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda _: MemoryBackend("machine"),
     "sqlite": lambda place: SQLiteBackend(place / "events.db"),
@@ -57,7 +67,8 @@ histories = st.sampled_from(HISTORIES)
 
 def kind_of(history: dict[str, Any]) -> Kind:
     """Give the kind of message that a history adds."""
-    return history.get("expiry", "stays")
+    kind: Kind = history.get("expiry", "stays")
+    return kind
 
 
 class LogMachine(RuleBasedStateMachine):
@@ -190,17 +201,17 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def go_down(self) -> None:
-        """The store is away."""
+        """Take the store away."""
         self.store.down = True
 
     @rule(loses_replies=st.booleans(), takes_half=st.booleans())
     def limp(self, loses_replies: bool, takes_half: bool) -> None:  # noqa: FBT001 - two independent faults
-        """The store loses its answers, or takes the half of what it is given."""
+        """Let the store lose its answers, or take the half of what it is given."""
         self.store.loses_replies, self.store.takes_half = loses_replies, takes_half
 
     @rule()
     def mend(self) -> None:
-        """The store is well again."""
+        """Make the store well again."""
         self.store.loses_replies = self.store.takes_half = False
         self.store.down = False
         self.outage.clear()
@@ -208,13 +219,17 @@ class LogMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.store.down and not self.store.loses_replies and not self.store.takes_half)
     @rule()
     def flush(self) -> None:
-        """All arrives."""
+        """Wait until all has arrived."""
         assert self.log.flush(PATIENCE_S)
         assert self.log.status().backends[self.store.scheme].lag_events == 0
 
     # other hosts
 
-    @rule(session=sessions, kind=st.sampled_from(["stays", "fixed", "sliding", "clear"]), skew_ms=st.sampled_from(SKEWS_MS))
+    @rule(
+        session=sessions,
+        kind=st.sampled_from(["stays", "fixed", "sliding", "clear"]),
+        skew_ms=st.sampled_from(SKEWS_MS),
+    )
     def happen_elsewhere(self, session: str, kind: Kind, skew_ms: int) -> None:
         """Another host, with another clock, acknowledges an event that is on its way."""
         self.texts += 1
@@ -226,7 +241,7 @@ class LogMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.foreign and not self.store.down)
     @rule(data=st.data())
     def arrive_from_elsewhere(self, data: st.DataObject) -> None:
-        """Some of it arrives, in any order, twice; or comes again later."""
+        """Let some of it arrive, in any order, twice; or come again later."""
         chosen = data.draw(st.lists(st.sampled_from(self.foreign), min_size=1, max_size=4))
         for session, row in chosen:
             self.store.inner.append({session: [_record(row)]})
@@ -262,7 +277,9 @@ class LogMachine(RuleBasedStateMachine):
     def read_last(self, session: str, last: int) -> None:
         """Read its end."""
         expected = self.expected(session)
-        self.check(session, self.log.history(session).messages(last=last), expected[len(expected) - min(last, len(expected)) :])
+        self.check(
+            session, self.log.history(session).messages(last=last), expected[len(expected) - min(last, len(expected)) :]
+        )
 
     @rule(session=sessions, data=st.data())
     def read_as_of(self, session: str, data: st.DataObject) -> None:
@@ -293,4 +310,4 @@ def test_whatever_happens_messages_are_what_the_model_says(kind: str, monkeypatc
     hurry(monkeypatch, BACKOFF_FIRST_S=0.001, BACKOFF_MAX_S=0.005, BREAKER_FIRST_S=1e-9, SYNC_EVERY_S=0.01)
     hurry(monkeypatch, PROBE_FIRST_S=0.001, PROBE_MAX_S=0.01)
     machine = type(f"{kind.title()}Machine", (LogMachine,), {"kind": kind})
-    run_state_machine_as_test(machine, settings=examples(12, stateful_step_count=30))
+    run_state_machine_as_test(machine, settings=examples(12, steps=30))

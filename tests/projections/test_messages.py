@@ -14,7 +14,7 @@ from eventlog.events import HistoryCleared
 from eventlog.projections.messages import Folded, fold, fold_merged, merge
 from tests.core.examples import examples
 from tests.core.records import DAY_MS, NOON_MS, cut, eid, fixed, said, sliding
-from tests.projections.model import Row, unreadable, visible
+from tests.projections.model import Kind, Row, unreadable, visible
 
 PREFIXES = {"stays": PERMANENT, "fixed": FIXED, "sliding": SLIDING}
 SPAN_MS = 100
@@ -31,7 +31,7 @@ def histories(draw: st.DrawFn) -> list[Row]:
     rows = []
     for number, (ms, counter) in enumerate(sorted(ids)):
         at_ms = NOON_MS + draw(st.just(ms % DAY_MS) | st.integers(0, SPAN_MS))
-        kind = draw(kinds)
+        kind: Kind = draw(kinds)
         ttl_ms = draw(st.integers(1, 40)) if kind in ("fixed", "sliding") else 0
         rows.append(Row(bytes(eid(NOON_MS + ms, counter)), kind, at_ms, ttl_ms, number))
     return rows
@@ -130,9 +130,9 @@ def test_merging_any_runs_gives_each_id_once_in_order(rows: list[Row], data: st.
     """Runs overlap, are empty, are not sorted: the merge is the same."""
     whole = records(rows)
     runs = [data.draw(st.lists(st.sampled_from(whole), max_size=8)) if whole else [] for _ in range(3)]
-    expected = sorted(set(sum(runs, [])))
-    assert merge(*runs) == expected
-    assert fold_merged(merge(*runs), NOON_MS) == fold(sum(runs, []), NOON_MS)
+    flat = [record for run in runs for record in run]
+    assert merge(*runs) == sorted(set(flat))
+    assert fold_merged(merge(*runs), NOON_MS) == fold(flat, NOON_MS)
 
 
 def test_of_two_bodies_under_one_id_the_larger_wins() -> None:
