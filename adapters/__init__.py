@@ -14,6 +14,10 @@ _MODULES = {
     "redis": "eventlog.adapters.redis",
     "rediss": "eventlog.adapters.redis",
     "unix": "eventlog.adapters.redis",
+    "redis+cluster": "eventlog.adapters.redis",
+    "rediss+cluster": "eventlog.adapters.redis",
+    "redis+sentinel": "eventlog.adapters.redis",
+    "rediss+sentinel": "eventlog.adapters.redis",
 }
 SCHEMES = tuple(_MODULES)
 

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from threading import Lock
 
+from eventlog.codec import is_cut
 from eventlog.errors import BackendError
 from eventlog.events import ID_BYTES
 from eventlog.ports import Batch
@@ -56,11 +57,24 @@ class MemoryBackend:
             names = [name for name, held in self._sessions.items() if held and name.startswith(prefix)]
         yield from names
 
+    def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
+        """Give the newest clear of each session that has one."""
+        with self._lock:
+            found = {session: [*filter(is_cut, self._sessions.get(session, {}).values())] for session in sessions}
+        return {session: max(cuts) for session, cuts in found.items() if cuts}
+
     def remove(self, session: str, before: bytes) -> None:
         """Remove the session's events below `before`."""
         with self._lock:
             held = self._sessions.get(session, {})
             self._sessions[session] = {event_id: record for event_id, record in held.items() if event_id >= before}
+
+    def discard(self, session: str, records: Sequence[bytes]) -> None:
+        """Remove just these events of the session."""
+        with self._lock:
+            held = self._sessions.get(session, {})
+            for record in records:
+                held.pop(record[:ID_BYTES], None)
 
     def after_fork(self) -> None:
         """Take a lock of one's own; the copied memory is the child's."""

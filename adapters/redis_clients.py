@@ -1,122 +1,206 @@
-"""Room: connections to Redis, made from the addresses and credentials of a client that somebody else owns.
+"""Room: our own connections to a Redis store, and the way of commands over them.
 
 Rules:
-* The given client is only asked where it connects to and how; its connections are its owner's. So a fork, a closed
-  client, `decode_responses` or a retry policy of theirs do not reach us.
-* A child process forgets the parent's connections and opens its own.
-* An async client belongs to one event loop; there is one a loop.
+* Reads and writes have connections of their own, with time-outs of their own and no retries: the core retries.
+* A child process forgets the parent's connections, touches none of them and opens its own.
+* Async connections belong to one event loop; they are closed with it, or by `close`.
+* A plain address is asked once whether it belongs to a cluster, when it is first used: a server that is down keeps
+  nobody from opening a log.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis import exceptions
+
+from eventlog.adapters.redis_cluster import Errand, Heard, Sends, Steps, Table
+from eventlog.adapters.redis_places import Address, Place, pools_behind
+from eventlog.adapters.redis_wire import Call, acall, pack
+from eventlog.adapters.redis_words import redirection
 
 READ_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 2.0
-_NOT_OURS = frozenset(
-    {
-        "retry",
-        "retry_on_error",
-        "retry_on_timeout",
-        "decode_responses",
-        "encoding",
-        "encoding_errors",
-        "maint_notifications_config",
-        "maint_notifications_pool_handler",
-        "event_dispatcher",
-    }
-)
-_ASYNC_CLASSES = {
-    "Connection": redis.asyncio.Connection,
-    "SSLConnection": redis.asyncio.SSLConnection,
-    "UnixDomainSocketConnection": redis.asyncio.UnixDomainSocketConnection,
-}
+ASYNC_READS_MAX = 64
+"""At once in one event loop; more wait for their turn, so that a burst of tasks does not open a connection each."""
+_HELLO = pack(b"HELLO")
+_Where = Address | None
+
+_inherited: list[Any] = []
+
+
+class LoopPools:
+    """The async connections of one event loop."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.pools: dict[_Where, Any] = {}
+        self.turns = asyncio.Semaphore(ASYNC_READS_MAX)
+        self._end: AsyncGenerator[None] | None = None
+
+    async def end_with_loop(self) -> None:
+        """Have them closed when the loop ends: it closes what async generators still wait in it."""
+        self._end = _closing(self.pools)
+        await anext(self._end)
+
+
+async def _closing(pools: dict[_Where, Any]) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        for pool in pools.values():
+            for behind in pools_behind(pool):
+                await behind.disconnect()
+        pools.clear()
 
 
 class Clients:
-    """A writer, a reader, and an async reader for each event loop."""
+    """Connections to a place: for writes, for reads, and for the reads of each event loop."""
 
-    def __init__(self, given: redis.Redis) -> None:
-        """Learn from `given` where to connect to."""
-        pool = given.connection_pool
-        self._class = pool.connection_class
-        self._kwargs = {name: value for name, value in pool.connection_kwargs.items() if name not in _NOT_OURS}
-        self.identity = _identity(self._kwargs)
-        self.forget()
+    def __init__(self, place: Place) -> None:
+        """Take the place; nothing is connected."""
+        self.place = place
+        self._forget()
 
-    def connect_like(self, other: Clients) -> bool:
-        """Tell whether another's connections are made as ours are."""
-        return (self._class, self._kwargs) == (other._class, other._kwargs)
+    def _forget(self) -> None:
+        self._pools: dict[tuple[_Where, float], Any] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, LoopPools] = {}
+        self._asked = not self.place.may_be_cluster
+        self._table = Table(self.place.seeds, self.place.remap) if self.place.seeds else None
 
-    def forget(self) -> None:
-        """Start anew without touching what there was."""
-        self._writer: redis.Redis | None = None
-        self._reader: redis.Redis | None = None
-        self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, redis.asyncio.Redis] = WeakKeyDictionary()
+    @property
+    def in_parts(self) -> bool:
+        """Tell whether a part of the store may fail alone."""
+        return self._table is not None
 
-    def writer(self) -> redis.Redis:
-        """Give the client that delivery uses."""
-        if self._writer is None:
-            self._writer = self._client(WRITE_TIMEOUT_S)
-        return self._writer
-
-    def reader(self) -> redis.Redis:
-        """Give the client that reads use."""
-        if self._reader is None:
-            self._reader = self._client(READ_TIMEOUT_S)
-        return self._reader
-
-    def _options(self, timeout_s: float) -> dict[str, Any]:
-        ours = {"socket_timeout": timeout_s, "socket_connect_timeout": CONNECT_TIMEOUT_S}
-        return {**self._kwargs, **ours, "decode_responses": False}
-
-    def _client(self, timeout_s: float) -> redis.Redis:
-        options = self._options(timeout_s)
-        pool = redis.ConnectionPool(connection_class=self._class, retry=Retry(NoBackoff(), 0), **options)
-        return redis.Redis(connection_pool=pool)
-
-    def async_reader(self) -> redis.asyncio.Redis:
-        """Give the running loop's client."""
-        loop = asyncio.get_running_loop()
-        client = self._async.get(loop)
-        if client is None:
-            client = self._async[loop] = self._async_client()
-        return client
-
-    def _async_client(self) -> redis.asyncio.Redis:
-        kind = _ASYNC_CLASSES.get(self._class.__name__) or _fake_async_class(self._class)
-        options = self._options(READ_TIMEOUT_S)
-        retry = redis.asyncio.retry.Retry(NoBackoff(), 0)
-        pool = redis.asyncio.ConnectionPool(connection_class=kind, retry=retry, **options)
-        return redis.asyncio.Redis(connection_pool=pool)
+    def after_fork(self) -> None:
+        """Start anew without touching what there was, nor letting it be collected."""
+        _inherited.append((self._pools, self._loops))
+        self._forget()
 
     def close(self) -> None:
-        """Close the sync clients; those of event loops go with their loops."""
-        for client in (self._writer, self._reader):
-            if client is not None:
-                client.close()
-                client.connection_pool.disconnect()
-        self.forget()
+        """Close what is connected; a loop's connections in that loop, when it next runs."""
+        pools = list(self._pools.values())
+        self._forget()
+        for pool in pools:
+            for behind in pools_behind(pool):
+                behind.disconnect()
+
+    # one server
+
+    def call(self, where: _Where, commands: Sequence[bytes], timeout_s: float) -> list[Any]:
+        """Send commands to a node, or to the one server, and give their replies."""
+        return Call(self._pool(where, timeout_s), commands).replies()
+
+    def _pool(self, where: _Where, timeout_s: float) -> Any:
+        pool = self._pools.get((where, timeout_s))
+        if pool is None:
+            connect_timeout_s = min(timeout_s, CONNECT_TIMEOUT_S)
+            pool = self._pools.setdefault((where, timeout_s), self.place.pool(where, timeout_s, connect_timeout_s))
+        return pool
+
+    async def _acall(self, where: _Where, commands: Sequence[bytes]) -> list[Any]:
+        """Do as `call`, in the running loop."""
+        held = await self._of_this_loop()
+        pool = held.pools.get(where)
+        if pool is None:
+            connect_timeout_s = min(READ_TIMEOUT_S, CONNECT_TIMEOUT_S)
+            pool = held.pools[where] = self.place.async_pool(where, READ_TIMEOUT_S, connect_timeout_s)
+        async with held.turns:
+            return await acall(pool, commands)
+
+    async def _of_this_loop(self) -> LoopPools:
+        loop = asyncio.get_running_loop()
+        held = self._loops.get(loop)
+        if held is None:
+            self._loops = {loop: held for loop, held in self._loops.items() if not loop.is_closed()}
+            held = self._loops[loop] = LoopPools()
+            await held.end_with_loop()
+        return held
+
+    # the way of commands
+
+    def exchange(self, owners: Sequence[str], commands: Sequence[bytes], timeout_s: float) -> list[Any]:
+        """Bring the commands of sessions to whom they belong; a refusal is an exception in its place."""
+        if not self._asked:
+            self._settle(self.call(None, [_HELLO], timeout_s))
+        if self._table is None:
+            replies = self.call(None, commands, timeout_s)
+            return self.exchange(owners, commands, timeout_s) if self._became_cluster(replies) else replies
+        errand = Errand(self._table, owners, commands)
+        self._drive(errand.steps(), timeout_s)
+        return errand.result()
+
+    def _settle(self, told: Sequence[Any]) -> None:
+        """Go by what a server says to HELLO: pairs in one list. Who does not know the command is no cluster."""
+        hello = told[0] if isinstance(told[0], list) else []
+        mode = dict(zip(map(repr, hello[::2]), hello[1::2], strict=False)).get("b'mode'")
+        if mode == b"sentinel":
+            raise exceptions.ResponseError("a sentinel, which holds no data: name it with redis+sentinel://")
+        self._table = Table([self.place.address], self.place.remap) if mode == b"cluster" else None
+        self._asked = True
+
+    def _became_cluster(self, replies: Sequence[Any]) -> bool:
+        moved = any(isinstance(reply, Exception) and redirection(reply) for reply in replies)
+        self._asked = self._asked and not (moved and self.place.may_be_cluster)
+        return not self._asked
+
+    def _drive(self, steps: Steps, timeout_s: float) -> None:
+        with suppress(StopIteration):
+            sends = next(steps)
+            while True:
+                sends = steps.send(self._hear(sends, timeout_s))
+
+    def _hear(self, sends: Sends, timeout_s: float) -> Heard:
+        """Send to all nodes, then wait for all."""
+        calls = {where: _caught(Call, self._pool(where, timeout_s), commands) for where, commands in sends.items()}
+        return {where: call if isinstance(call, Exception) else _caught(call.replies) for where, call in calls.items()}
+
+    async def aexchange(self, owners: Sequence[str], commands: Sequence[bytes]) -> list[Any]:
+        """Do as `exchange`, in the running loop; in a thread where the connections have no async twin."""
+        if self.place.async_kind is None:
+            return await asyncio.to_thread(self.exchange, owners, commands, READ_TIMEOUT_S)
+        if not self._asked:
+            self._settle(await self._acall(None, [_HELLO]))
+        if self._table is None:
+            replies = await self._acall(None, commands)
+            return await self.aexchange(owners, commands) if self._became_cluster(replies) else replies
+        errand = Errand(self._table, owners, commands)
+        await self._adrive(errand.steps())
+        return errand.result()
+
+    async def _adrive(self, steps: Steps) -> None:
+        with suppress(StopIteration):
+            sends = next(steps)
+            while True:
+                sends = steps.send(await self._ahear(sends))
+
+    async def _ahear(self, sends: Sends) -> Heard:
+        """Send to one node after the other: a read concerns one."""
+        heard: dict[Address, list[Any] | Exception] = {}
+        for where, commands in sends.items():
+            try:
+                heard[where] = await self._acall(where, commands)
+            except (exceptions.RedisError, OSError) as error:
+                heard[where] = error
+        return heard
+
+    def servers(self) -> list[_Where]:
+        """Give each server that has keys of its own."""
+        if not self._asked:
+            self._settle(self.call(None, [_HELLO], WRITE_TIMEOUT_S))
+        if self._table is None:
+            return [None]
+        self._drive(self._table.refresh(self._table.version), WRITE_TIMEOUT_S)
+        return list(self._table.primaries)
 
 
-def _fake_async_class(kind: type) -> Any:
-    """Give the async twin of a connection class that is not redis-py's own: a module beside it names it."""
-    import importlib
-
-    package = kind.__module__.partition(".")[0]
-    return importlib.import_module(f"{package}.aioredis").FakeConnection
-
-
-def _identity(kwargs: dict[str, Any]) -> str:
-    database = kwargs.get("db") or 0
-    if "path" in kwargs:
-        return f"redis:unix:{kwargs['path']}/{database}"
-    return f"redis:{kwargs.get('host', 'localhost')}:{kwargs.get('port', 6379)}/{database}"
+def _caught(do: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return do(*arguments)
+    except (exceptions.RedisError, OSError) as error:
+        return error

@@ -4,12 +4,15 @@ Rules:
 * apsw, whose own SQLite is new enough to be free of the WAL-reset bug that older system libraries have.
 * WAL with `synchronous=FULL`: a batch is on the disk when `append` returns, for on its word the journal lets go.
 * A handle of the parent is never closed in a child: closing would drop the parent's POSIX locks.
+* What `remove` and `discard` took is in no byte of the file or of its WAL when they return: deleted cells are wiped,
+  copies of them in the gaps of pages are never written (sqlite_pages.py), and the WAL is truncated. While somebody
+  else's long read keeps it from being truncated they say `BackendUnavailable`, though nobody reads the events any more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
@@ -18,17 +21,23 @@ from urllib.parse import unquote, urlsplit
 
 import apsw
 
+from eventlog.adapters import sqlite_pages
+from eventlog.codec import CLEARED
 from eventlog.errors import BackendError, BackendUnavailable, ConfigurationError
 from eventlog.events import ID_BYTES
 from eventlog.ports import Batch
 
 BUSY_TIMEOUT_MS = 2000
-_SCHEMA = """
+_TRUNCATE = apsw.SQLITE_CHECKPOINT_TRUNCATE
+_IS_CUT = f"substr(body, 1, {len(CLEARED)}) = x'{CLEARED.hex()}'"
+_SCHEMA = f"""
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS events (
     session TEXT NOT NULL, id BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, id)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cuts ON events (session, id) WHERE {_IS_CUT};
 """
 _INSERT = """
 INSERT INTO events (session, id, body) VALUES (?, ?, ?)
@@ -36,6 +45,7 @@ ON CONFLICT (session, id) DO UPDATE SET body = excluded.body WHERE excluded.body
 """
 _NEWEST = "SELECT id, body FROM events WHERE session = ? ORDER BY id DESC LIMIT ?"
 _NEWEST_BEFORE = "SELECT id, body FROM events WHERE session = ? AND id < ? ORDER BY id DESC LIMIT ?"
+_NEWEST_CUT = f"SELECT id, body FROM events WHERE session = ? AND {_IS_CUT} ORDER BY id DESC LIMIT 1"  # noqa: S608
 _NEXT_SESSION = "SELECT min(session) FROM events WHERE session > ?"
 _FIRST_SESSION = "SELECT min(session) FROM events WHERE session >= ?"
 
@@ -54,6 +64,8 @@ class SQLiteBackend:
         self.identity = f"sqlite:{self._path.resolve()}"
         self._lock = RLock()
         self._connection: apsw.Connection | None = None
+        self._unwiped = True
+        """Whether the WAL may hold what was deleted: by a process before this one, as far as anybody knows."""
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record in one transaction."""
@@ -87,10 +99,37 @@ class SQLiteBackend:
         row = self._with_connection(lambda connection: connection.execute(query, (value,)).fetchone())
         return row[0] if row else None
 
+    def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
+        """Give the newest clear of each session that has one, at one index step each."""
+
+        def newest(connection: apsw.Connection) -> dict[str, bytes]:
+            found = {session: connection.execute(_NEWEST_CUT, (session,)).fetchone() for session in sessions}
+            return {session: row[0] + row[1] for session, row in found.items() if row}
+
+        cuts: dict[str, bytes] = self._with_connection(newest)
+        return cuts
+
     def remove(self, session: str, before: bytes) -> None:
         """Remove the session's events below `before`."""
-        query = "DELETE FROM events WHERE session = ? AND id < ?"
-        self._with_connection(lambda connection: connection.execute(query, (session, before)), write=True)
+        self._wipe("DELETE FROM events WHERE session = ? AND id < ?", [(session, before)])
+
+    def discard(self, session: str, records: Sequence[bytes]) -> None:
+        """Remove just these events of the session."""
+        self._wipe("DELETE FROM events WHERE session = ? AND id = ?", [(session, r[:ID_BYTES]) for r in records])
+
+    def _wipe(self, query: str, rows: Sequence[tuple[str, bytes]]) -> None:
+        """Delete rows, then have the WAL written to the file and truncated, for it holds what was deleted."""
+
+        def delete(connection: apsw.Connection) -> bool:
+            before = connection.total_changes()
+            connection.executemany(query, rows)
+            return connection.total_changes() > before
+
+        with self._lock:
+            self._unwiped = self._with_connection(delete, write=True) or self._unwiped
+            if self._unwiped:
+                self._with_connection(lambda connection: connection.wal_checkpoint(mode=_TRUNCATE))
+                self._unwiped = False
 
     def after_fork(self) -> None:
         """Keep the parent's handle alive and unused; open one's own when needed."""
@@ -125,7 +164,7 @@ class SQLiteBackend:
 
     def _open(self) -> apsw.Connection:
         if self._connection is None:
-            connection = apsw.Connection(str(self._path))
+            connection = apsw.Connection(str(self._path), vfs=sqlite_pages.NAME)
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.execute(_SCHEMA).fetchall()
             self._connection = connection

@@ -12,6 +12,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any, Literal, NamedTuple
@@ -20,6 +21,7 @@ import apsw
 
 from eventlog.errors import JournalError
 from eventlog.events import ID_BYTES
+from eventlog.forks import rests_at_fork
 
 NAME = "aside.db"
 BUSY_TIMEOUT_MS = 2000
@@ -72,6 +74,7 @@ class Aside:
         self._path = root / NAME
         self._lock = RLock()
         self._connection: apsw.Connection | None = None
+        rests_at_fork(self)
 
     def put(self, key: str, batch: Mapping[str, Sequence[bytes]], fate: Fate, reason: str, now_ms: int) -> None:
         """Take events aside; `JournalError` if the disk does not let us: then the cursor must stay."""
@@ -157,6 +160,16 @@ class Aside:
         """The bytes of the file."""
         return self._path.stat().st_size if self._path.exists() else 0
 
+    def rest(self) -> None:
+        """Have no connection open while the process forks (forks.py)."""
+        self._lock.acquire()
+        with suppress(apsw.Error):
+            self.close()
+
+    def go_on(self) -> None:
+        """Be used again."""
+        self._lock.release()
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
@@ -184,8 +197,9 @@ class Aside:
 
     def _open(self) -> apsw.Connection:
         if self._connection is None:
-            self._connection = apsw.Connection(str(self._path))
-            self._connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-            self._connection.execute(_SCHEMA).fetchall()
+            connection = apsw.Connection(str(self._path))
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            connection.execute(_SCHEMA).fetchall()
             self._path.chmod(0o600)
+            self._connection = connection
         return self._connection

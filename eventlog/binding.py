@@ -3,6 +3,7 @@
 Rules:
 * Only folders of dead writers change, under their delivery lock; a living writer says which backends it has itself.
 * A new binding begins at the old one's cursor: what was delivered under the old name is not delivered again.
+* A folder that has the new one already keeps that one's cursor: it has what is below, whatever the old one had.
 * Forgetting gives up what was pending for that backend, and nothing of any other.
 """
 
@@ -26,7 +27,7 @@ def rebind(directory: Directory, aside: Aside, old: str, new: str) -> int:
         with _held(folder):
             backends = folder.backends()
             del backends[backend_key(old)]
-            for suffix in (".cursor", ".state"):
+            for suffix in () if backend_key(new) in backends else (".cursor", ".state"):
                 source = folder.path / f"{backend_key(old)}{suffix}"
                 if source.exists():
                     source.replace(folder.path / f"{backend_key(new)}{suffix}")

@@ -1,5 +1,7 @@
 """Room: the command `eventlog`. It reads arguments, opens a log, calls what does the work, and ends with a code.
 
+What operators need is in cli_status, cli_drain, cli_letters and cli_remove; what all share is in cli_common.
+
 Rules:
 * 0: done. 1: it failed. 2: it was asked for wrongly (an option, a URL, a journal that is not fit). 130: Ctrl-C.
 * An error is one line on stderr (telling.py).
@@ -20,44 +22,19 @@ from typing import Annotated, cast
 import typer
 
 import eventlog
-from eventlog.errors import BackendUnavailable, ConfigurationError, EventLogError
+from eventlog.cli_common import JournalDir, Json, Timeout, To, Url, opened
+from eventlog.cli_drain import drain
+from eventlog.cli_letters import app as dead_letters
+from eventlog.cli_remove import compact, erase
+from eventlog.cli_status import status
+from eventlog.errors import BackendUnavailable
 from eventlog.events import EventId
 from eventlog.loading import Loader
-from eventlog.log import EventLog
-from eventlog.showing import as_json, console, counted, one_line, show_messages, show_status
+from eventlog.showing import as_json, console, counted, one_line, show_messages
 from eventlog.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
 from eventlog.waiting import bytes_read, wait_until_delivered
 
-LOAD_WAITS_S = 60.0
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-Url = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        envvar="EVENTLOG_URL",
-        help="A backend; repeat it for several, the first is read from. Default: sqlite:///eventlog.db",
-    ),
-]
-To = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--to",
-        metavar="URL",
-        envvar="EVENTLOG_URL",
-        help="The backend to load into; repeat it for several. Default: sqlite:///eventlog.db",
-    ),
-]
-JournalDir = Annotated[
-    Path | None,
-    typer.Option("--journal", metavar="DIR", help="The journal's directory. Default: the first backend's own."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Timeout = Annotated[
-    float | None, typer.Option("--timeout", metavar="S", min=0.0, help="Seconds to wait for delivery. Default: no end.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -95,7 +72,7 @@ def load(
 
     One {"session": "…", "messages": […]} a line; it ends when every backend has them.
     """
-    with _input(file) as source, _opened(to, journal, deliver=True) as log:
+    with _input(file) as source, opened(to, journal, deliver=True) as log:
         started = monotonic()
         loader = Loader(log)
         _load(loader, source)
@@ -112,7 +89,7 @@ def sessions(
     json: Json = False,
 ) -> None:
     """List the sessions that hold any event."""
-    with _opened(url, journal) as log:
+    with opened(url, journal) as log:
         for session in log.sessions(prefix):
             typer.echo(as_json({"session": session}) if json else one_line(session))
 
@@ -131,7 +108,7 @@ def messages(  # noqa: PLR0913 (the options of a command)
 ) -> None:
     """Print the messages of a session, oldest first."""
     moment = _moment(as_of)
-    with _opened(url, journal) as log:
+    with opened(url, journal) as log:
         found = log.history(session).messages(last, moment)
         if json:
             for message in found:
@@ -141,41 +118,11 @@ def messages(  # noqa: PLR0913 (the options of a command)
     _refuse_incomplete(found)
 
 
-@app.command()
-def status(url: Url = None, journal: JournalDir = None, *, json: Json = False) -> None:
-    """Tell how the backends and the journal stand."""
-    with _opened(url, journal) as log:
-        found = log.status()
-    if json:
-        typer.echo(as_json(found))
-    else:
-        show_status(found, console())
-
-
-@app.command()
-def drain(url: Url = None, journal: JournalDir = None, timeout: Timeout = None) -> None:
-    """Deliver what is pending in the journal.
-
-    What killed processes left is delivered too. Name every backend that it is for.
-    """
-    with _opened(url, journal, deliver=True) as log:
-        events = wait_until_delivered(log, timeout)
-    typer.echo(f"delivered {counted(events, 'event')}; nothing is pending")
-
-
-@contextmanager
-def _opened(urls: list[str] | None, journal: Path | None, *, deliver: bool = False) -> Iterator[EventLog]:
-    try:
-        log = eventlog.open(*(urls or ()), journal=journal, deliver=deliver, max_block=LOAD_WAITS_S)
-    except EventLogError:
-        raise
-    except ValueError:
-        raise ConfigurationError(
-            "expected URLs such as redis://user:password@host:6379/0, found one that cannot be read; "
-            "what is special in a password is to be percent-encoded"
-        ) from None
-    with log:
-        yield log
+app.command()(status)
+app.command()(drain)
+app.add_typer(dead_letters, name="dead-letters")
+app.command()(erase)
+app.command()(compact)
 
 
 @contextmanager

@@ -85,7 +85,16 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise ConfigurationError(f"expected --yes, for nobody can be asked here: {question}")
-    sys.stderr.write(f"{one_line(question)} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+    if input_line(f"{question} [y/N] ").lower() not in {"y", "yes"}:
         raise NotConfirmed("expected a yes, found none; nothing was changed")
+
+
+def input_line(question: str) -> str:
+    """Ask on stderr; give the line that was typed."""
+    sys.stderr.write(one_line(question))
+    sys.stderr.flush()
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise

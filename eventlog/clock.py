@@ -11,7 +11,7 @@ A tick is an id's 60 bits of time: Unix ms << 12 | counter.
 from __future__ import annotations
 
 from os import urandom
-from threading import Lock
+from threading import RLock
 from time import time_ns
 
 from eventlog.events import EventId
@@ -56,7 +56,7 @@ class Clock:
         """Start above `high_water`, the tick that the journal's directory remembers."""
         self.writer = writer
         self.last = high_water
-        self.lock = Lock()
+        self.lock = RLock()
         self._ahead: dict[bytes, int] = {}
         self._pushed: set[int] = set()
         self._highest = 0

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 from time import thread_time
 from typing import NamedTuple, Protocol
 
 import tenacity
 
+from eventlog.alarm import Alarm
 from eventlog.aside import Aside
 from eventlog.directory import Folder
 from eventlog.errors import BackendError, BackendUnavailable
@@ -109,7 +110,7 @@ class Around(NamedTuple):
 
     aside: Aside
     now_ms: Callable[[], int]
-    sleepers: set[Event]
+    sleepers: set[Alarm]
     """While a loop sleeps, its alarm is in here."""
     report: Report
     on_stored: Callable[[str], None]
@@ -132,8 +133,8 @@ class Delivery:
         self._sources: dict[str, Source] = {}
         self._dropped: list[Source] = []
         self._naps = 0
-        self._lock = Lock()
-        self._wake, self._stop = Event(), Event()
+        self._lock = RLock()
+        self._wake, self._stop = Alarm(), Event()
         self._thread: Thread | None = None
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(BackendError),
@@ -164,7 +165,7 @@ class Delivery:
     def stop(self) -> None:
         """End after the append under way, or leave it to itself where that hangs; what is left stays in the journal."""
         self._stop.set()
-        self._wake.set()
+        self._wake.ring()
         if self._thread is not None:
             self._thread.join(STOP_S)
         if not self.running:
@@ -181,7 +182,7 @@ class Delivery:
 
     def wake(self) -> None:
         """Tell an idle loop that there is something new."""
-        self._wake.set()
+        self._wake.ring()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -240,9 +241,8 @@ class Delivery:
             frames = source.read()
             if frames:
                 self._retrying.copy()(self._append, source, grouped(frames))
-            if source.follower.position == source.saved:
+            if source.follower.position == source.saved or not self._save(source):
                 return False
-            source.save()
         except Exception:
             source.rewind()
             raise
@@ -250,6 +250,14 @@ class Delivery:
         self._around.on_progress()
         self._give_way(source, source.own_ordinal - ordinal, thread_time() - began_s)
         return True
+
+    def _save(self, source: Source) -> bool:
+        """Move the cursor, unless the folder was handed over meanwhile: then it is another's to move."""
+        with self._lock:
+            if self._sources.get(source.folder.path.name) is not source:
+                return False
+            source.save()
+            return True
 
     def _give_way(self, source: Source, appended: int, busy_s: float) -> None:
         """Leave the interpreter to this process's own writer while it is in a burst, unless much is pending already."""

@@ -60,11 +60,11 @@ class Folder:
         return self.delivery_lock.held or is_locked(self.path / "delivery.lock")
 
     def backends(self) -> dict[str, str]:
-        """Give key -> identity of the backends that its events are for."""
+        """Give key -> identity of the backends that its events are for; where that is damaged, the keys of cursors."""
         try:
             return msgspec.json.decode((self.path / "backends").read_bytes(), type=dict[str, str])
         except (OSError, msgspec.MsgspecError):
-            return {}
+            return {path.stem: path.stem for path in self.path.glob("*.cursor")}
 
     def position(self, key: str) -> Position:
         """Give where a backend stands."""
@@ -143,7 +143,7 @@ class Directory:
             temporary.path.rename(path)
             self._files.sync_folder(self.root)
             self._files.sync_folder(self.root.parent)
-        except OSError:
+        except BaseException:
             temporary.release()  # what is left of it is cleared by the next one
             raise
         finally:

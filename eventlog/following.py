@@ -101,7 +101,7 @@ class _Watch:
     def _look_lacking(self) -> None:
         lacking = self._sidecar.passed_over
         for identity in sorted(lacking - self._lacking):
-            _say("leaves a folder to others, for it lacks a backend", logging.WARNING, lacking=identity)
+            _say("nobody delivers some folders: name this backend with --url too", logging.WARNING, lacking=identity)
         self._lacking = lacking
 
 
@@ -109,7 +109,7 @@ def _say_state(name: str, backend: BackendStatus) -> None:
     fields = {"backend": name, "state": backend.state, "lag_events": backend.lag_events}
     if backend.last_error:
         fields["error"] = backend.last_error
-    _say(f"backend {backend.state}", logging.INFO if backend.state == "ok" else logging.WARNING, **fields)
+    _say("state changed", logging.INFO if backend.state == "ok" else logging.WARNING, **fields)
 
 
 def _say(words: str, level: int = logging.INFO, **fields: object) -> None:

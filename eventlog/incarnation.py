@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 from time import monotonic
 
+from eventlog.alarm import Alarm
 from eventlog.aside import Aside
 from eventlog.clock import COUNTER_BITS, Clock, is_damage, new_writer
 from eventlog.deliverer import Deliverer
@@ -53,7 +53,7 @@ class Incarnation:
         self.pending = PendingView(self.directory, self.aside)
         self.reader = SessionReader(backends, self.pending, self.clock, self.erased, strict=settings.strict_reads)
         self.progress = Progress()
-        self.sleepers: set[Event] = set()
+        self.sleepers: set[Alarm] = set()
         around = Around(self.aside, now_ms, self.sleepers, self._report, self.reader.stored, self.progress.tell)
         self.deliveries = {self.keys[name]: Delivery(backend, around) for name, backend in backends.items()}
         self._deliverer = Deliverer(self.directory, self.deliveries, settings.role)
@@ -106,7 +106,7 @@ class Incarnation:
     def wake(self) -> None:
         """Tell sleeping loops that an event was appended."""
         for sleeper in tuple(self.sleepers):
-            sleeper.set()
+            sleeper.ring()
 
     def wait_for_room(self, size: int) -> None:
         """Return when `size` more bytes keep within the bound; `JournalFull` after `max_block`."""

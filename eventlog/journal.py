@@ -2,9 +2,12 @@
 
 Invariants:
 * `append` returns only after the whole frame was handed to the operating system. When it raises, nothing of the frame
-  is left to read: the writer cuts back to the last good offset, or leaves the segment for a new one.
-* One lock guards ids and frames, the clock's: ids rise in the order of frames.
-* A segment is written by one process only; a higher number means that the lower one is finished.
+  is left to read: the writer cuts back to the last good offset, or leaves the segment for a new one. Only when a
+  signal's handler raised in the middle may the frame be there: a reader may have seen it, so nothing is put over it.
+* One lock guards ids and frames, the clock's: ids rise in the order of frames. It lets its owner in again, so that a
+  signal's handler can close the journal; what the handler appends in the middle of an append is refused.
+* A segment is written by one process only; a higher number means that the lower one is finished. So a segment gets
+  its name when it is ready, at once the one to write to.
 * The index and the end are set after the write, never before (index.py).
 * Syncs run beside appends, never under their lock; concurrent callers of `sync` share one.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import NamedTuple
 
 from eventlog.clock import Clock
@@ -26,6 +29,7 @@ from eventlog.index import IndexWriter, buckets_for, index_bytes, session_hash
 
 SUFFIX = ".seg"
 INDEX_SUFFIX = ".idx"
+UNREADY_SUFFIX = ".new"
 
 
 class Position(NamedTuple):
@@ -67,21 +71,21 @@ class _Segment:
         self.header = header
         self.mask = header.buckets - 1
         self.path = segment_path(folder, header.number)
+        unready = self.path.with_suffix(UNREADY_SUFFIX)
+        files.unlink(unready)
+        files.unlink(index_path(folder, header.number))
         self.index = IndexWriter(files, index_path(folder, header.number), header.buckets)
         self.descriptor = -1
         try:
-            self.descriptor = files.create(self.path)
+            self.descriptor = files.create(unready)
             write_all(files, self.descriptor, pack_header(header), 0)
-        except OSError:
-            self._undo(files)
+            unready.rename(self.path)
+        except BaseException:
+            self.close()
+            files.unlink(unready)
+            files.unlink(self.index.path)
             raise
         self.end = HEADER_BYTES
-
-    def _undo(self, files: Files) -> None:
-        if self.descriptor >= 0:
-            files.unlink(self.path)
-        self.close()
-        files.unlink(self.index.path)
 
     def close(self) -> None:
         self.index.close()
@@ -98,13 +102,13 @@ class Journal:
         self._files, self._folder, self._clock, self._writer = files, folder, clock, writer
         self._segment_bytes = segment_bytes
         self._buckets = buckets_for(segment_bytes)
-        self._lock, self._sync_lock = clock.lock, Lock()
+        self._lock, self._sync_lock = clock.lock, RLock()
         self._number = self._ordinal = 0
         self._unsynced: list[_Segment] = []
         self._synced = START
         self._folder_dirty = True
         self._sync_failure: OSError | None = None
-        self._broken = False
+        self._broken = self._busy = False
         self.doubtful = False
         """Whether a sync failed and what it was for has not been written again."""
         self._written_again = START
@@ -134,18 +138,32 @@ class Journal:
     def append(self, key: Key, bodies: Sequence[bytes], wall_ms: int) -> list[EventId]:
         """Write the events of one call as one frame and give their ids; `JournalError` if it could not be written."""
         with self._lock:
-            session = key.session
-            make = self._clock.next
-            ids = [make(session, wall_ms) for _ in bodies]
-            self._write(key, [event_id + body for event_id, body in zip(ids, bodies, strict=True)])
-            return ids
+            self._busy = not self._busy or self._refuse()
+            try:
+                session = key.session
+                make = self._clock.next
+                ids = [make(session, wall_ms) for _ in bodies]
+                self._write(key, [event_id + body for event_id, body in zip(ids, bodies, strict=True)])
+                return ids
+            finally:
+                self._busy = False
 
     def append_one(self, key: Key, body: bytes, wall_ms: int) -> EventId:
         """Do as `append`, for one event: the hot path."""
         with self._lock:
-            event_id = self._clock.next(key.session, wall_ms)
-            self._write(key, (event_id + body,))
-            return event_id
+            self._busy = not self._busy or self._refuse()
+            try:
+                event_id = self._clock.next(key.session, wall_ms)
+                self._write(key, (event_id + body,))
+                return event_id
+            finally:
+                self._busy = False
+
+    def _refuse(self) -> bool:
+        raise JournalError(
+            "expected no append in the middle of another of the same thread, found one from a signal's handler; "
+            "the event was not accepted"
+        )
 
     def append_records(self, session: bytes, records: Sequence[bytes]) -> None:
         """Write records that have their ids already (what a failed sync left in doubt)."""
@@ -162,7 +180,7 @@ class Journal:
         segment = self._segment
         bucket = key.hash & segment.mask
         frame = pack_frame(segment.header, segment.index.heads[bucket], self._ordinal, key.session, records)
-        size = len(frame)
+        size, events = len(frame), len(records)
         if segment.end + size > self._segment_bytes or self._broken:
             segment = self._rotate(segment)
             bucket = key.hash & segment.mask
@@ -170,13 +188,25 @@ class Journal:
         try:
             if self._files.write(segment.descriptor, frame, segment.end) != size:
                 write_all(self._files, segment.descriptor, frame, segment.end)
+            segment.index.set(bucket, segment.end)
         except OSError as error:
             self._cut_back(segment)
             raise _failure("write", segment.path, error) from error
-        segment.index.set(bucket, segment.end)
+        except BaseException:
+            self._interrupted(segment, size, events)
+            raise
         segment.end += size
-        self._ordinal += len(records)
+        self._ordinal += events
         self.allowance_bytes -= size
+
+    def _interrupted(self, segment: _Segment, size: int, events: int) -> None:
+        """Keep what a reader may have seen, and go on in a new segment."""
+        self._broken = True
+        if os.fstat(segment.descriptor).st_size >= segment.end + size:
+            segment.end += size
+            self._ordinal += events
+        else:
+            self._cut_back(segment)
 
     def _cut_back(self, segment: _Segment) -> None:
         try:
@@ -191,14 +221,20 @@ class Journal:
             fresh = self._new_segment()
         except OSError as error:
             raise _failure("start a segment", self._folder, error) from error
+        except BaseException:
+            self._broken = True  # its name may be there: a reader has left the old one
+            raise
         self._unsynced.append(segment)
         self._segment, self._broken = fresh, False
         return fresh
 
     def _new_segment(self) -> _Segment:
-        header = new_header(self._writer, self._number + 1, self._ordinal, self._buckets)
+        number = self._number + 1
+        while segment_path(self._folder, number).exists():  # an interrupt left it behind, empty
+            number += 1
+        header = new_header(self._writer, number, self._ordinal, self._buckets)
         segment = _Segment(self._files, self._folder, header)
-        self._number += 1
+        self._number = number
         self._folder_dirty = True
         self.allowance_bytes -= HEADER_BYTES + index_bytes(self._buckets)
         return segment
@@ -206,7 +242,8 @@ class Journal:
     def rotate(self) -> None:
         """Finish the current segment, if there is anything in it, so that it can be removed once delivered."""
         with self._lock:
-            self._rotate(self._segment)
+            if not self._busy:
+                self._rotate(self._segment)
 
     def sync(self) -> None:
         """Put all that was appended before the call on the disk; `JournalError` if the disk refuses."""
@@ -269,7 +306,8 @@ class Journal:
         try:
             self.sync()
         finally:
-            self.abandon()
+            with self._lock:
+                self.abandon()
 
     def abandon(self) -> None:
         """Let go of descriptors and pages without a sync: in a forked child, whose parent goes on writing."""

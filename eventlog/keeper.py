@@ -6,6 +6,7 @@ import logging
 from threading import Event, Thread
 from time import monotonic
 
+from eventlog.alarm import Alarm
 from eventlog.deliverer import TICK_S, Deliverer
 from eventlog.writing import SYNC_EVERY_S, Writer
 
@@ -15,17 +16,17 @@ logger = logging.getLogger("eventlog.journal")
 class Keeper:
     """Syncs soon after an append, ticks twice a second, sleeps in between."""
 
-    def __init__(self, writer: Writer, deliverer: Deliverer, sleepers: set[Event]) -> None:
+    def __init__(self, writer: Writer, deliverer: Deliverer, sleepers: set[Alarm]) -> None:
         """Start the thread; while it sleeps, its alarm is among `sleepers`."""
         self._writer, self._deliverer, self._sleepers = writer, deliverer, sleepers
-        self._alarm, self._stop = Event(), Event()
+        self._alarm, self._stop = Alarm(), Event()
         self._thread = Thread(target=self._run, name="eventlog-keeper", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
-        self._alarm.set()
+        self._alarm.ring()
         self._thread.join()
 
     def _run(self) -> None:

@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from threading import Lock
+from threading import RLock
 
 from eventlog.aside import Aside
 from eventlog.directory import Directory, Folder
@@ -77,7 +77,7 @@ class PendingView:
         """Open nothing yet."""
         self._directory, self._aside = directory, aside
         self._views: dict[tuple[str, str], _FolderView] = {}
-        self._lock = Lock()
+        self._lock = RLock()
 
     def records(self, session: bytes, key: str) -> list[bytes]:
         """Give the session's records past the backend's cursors, in no order, maybe doubled."""

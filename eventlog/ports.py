@@ -49,8 +49,14 @@ class Backend(Protocol):
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the ids of the sessions that hold any event, in any order, each once."""
 
+    def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
+        """Give the newest clear (its record) of each session that has one, in one round trip; raises if one is away."""
+
     def remove(self, session: str, before: bytes) -> None:
         """Remove the session's events with an id smaller than `before`."""
+
+    def discard(self, session: str, records: Sequence[bytes]) -> None:
+        """Remove just the session's events with the ids of `records`; what is not there is not missed."""
 
     def after_fork(self) -> None:
         """Forget, in a child process, every connection of the parent without closing or unlocking it."""

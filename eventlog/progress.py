@@ -7,10 +7,10 @@ A loop of this process says when it moved; one of another process only moves its
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Condition
 from time import monotonic
 from typing import NamedTuple
 
+from eventlog.alarm import Alarm
 from eventlog.directory import Folder
 from eventlog.journal import Position
 
@@ -35,26 +35,26 @@ class Progress:
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._moved = Condition()
+        self._waiters: set[Alarm] = set()
 
     def tell(self) -> None:
         """Say that a cursor moved."""
-        with self._moved:
-            self._moved.notify_all()
-
-    def wait(self) -> None:
-        """Wait for a move, or for as long as one of another process may go unnoticed."""
-        with self._moved:
-            self._moved.wait(STEP_S)
+        for waiter in tuple(self._waiters):
+            waiter.ring()
 
     def wait_for(self, done: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait until `done`; False when `timeout_s` is up first."""
         deadline = None if timeout_s is None else monotonic() + timeout_s
-        while not done():
-            if deadline is not None and monotonic() >= deadline:
-                return False
-            self.wait()
-        return True
+        alarm = Alarm()
+        self._waiters.add(alarm)
+        try:
+            while not done():
+                if deadline is not None and monotonic() >= deadline:
+                    return False
+                alarm.wait(STEP_S)
+            return True
+        finally:
+            self._waiters.discard(alarm)
 
     def wait_reached(self, targets: list[Target], timeout_s: float | None, given_up: Callable[[str], bool]) -> bool:
         """Wait until each target is reached, but for those of a backend that is `given_up` meanwhile."""

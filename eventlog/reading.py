@@ -13,7 +13,7 @@ import logging
 import sys
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from threading import Lock
+from threading import RLock
 from time import monotonic
 from typing import NamedTuple
 
@@ -121,7 +121,7 @@ class _Seen:
     """The sessions as this process last saw them, within a bound of bytes."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._bytes = 0
         self._entries: OrderedDict[str, tuple[list[bytes], list[bytes], int]] = OrderedDict()
 

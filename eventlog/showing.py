@@ -52,7 +52,8 @@ def as_json(value: Any) -> str:
 def console() -> Console:
     """Give a console that wraps at a terminal's width and nowhere else."""
     terminal = sys.stdout.isatty()
-    return Console(highlight=False, markup=False, emoji=False, width=None if terminal else _WIDTH_WITHOUT_TERMINAL)
+    width = None if terminal else _WIDTH_WITHOUT_TERMINAL
+    return Console(highlight=False, markup=False, emoji=False, width=width, soft_wrap=not terminal)
 
 
 # messages
@@ -135,6 +136,13 @@ def _show_block(title: str, rows: Mapping[str, str], to: Console, style: str = "
         to.print(Text.assemble((f"  {name:<14}  ", "dim"), (one_line(value), style if name == "state" else "")))
 
 
+def show_fields(fields: Mapping[str, str], to: Console) -> None:
+    """Print names and values, aligned."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        to.print(Text.assemble((f"{name:<{width}}  ", "dim"), one_line(value)))
+
+
 def _backend_rows(backend: BackendStatus) -> dict[str, str]:
     return {
         "identity": backend.identity,
@@ -162,6 +170,8 @@ def lag(backend: BackendStatus) -> str:
     if not backend.lag_events:
         return "nothing"
     events = counted(backend.lag_events, "event")
+    if not backend.lag_bytes:
+        return f"{events}, set aside"
     return f"{events}, {size(backend.lag_bytes)}, the oldest {backend.oldest_age_s:,.1f} s old"
 
 
@@ -172,7 +182,7 @@ def counted(number: int, one: str, more: str = "") -> str:
 
 def size(number: int) -> str:
     """Give a number of bytes for a person."""
-    value, units = float(number), ["B", "KiB", "MiB"]
+    value, units = float(number), ["B", "KiB", "MiB", "GiB"]
     while value >= 1024 and units[1:]:  # noqa: PLR2004 (one unit to the next)
         value, units = value / 1024, units[1:]
     return f"{value:,.0f} {units[0]}" if units[0] == "B" else f"{value:,.1f} {units[0]}"

@@ -1,4 +1,4 @@
-"""Room: what one sees while a command waits: bytes of a file going in, events being delivered.
+"""Room: what one sees while a command waits: bytes of a file going in, events being delivered, sessions looked at.
 
 Bars are for terminals, on stderr; elsewhere the log's own warnings say why it takes long (telling.py).
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     TaskID,
@@ -62,26 +63,37 @@ def _file_bytes(file: BufferedReader) -> int | None:
     return found.st_size if S_ISREG(found.st_mode) else None
 
 
+@contextmanager
+def sessions_done(log: EventLog) -> Iterator[Callable[[str], None]]:
+    """Show how many of the sessions, in each backend, were looked at; what is given is called with what to say."""
+    with _bar(MofNCompleteColumn(), TextColumn("{task.fields[state]}", markup=False), TimeRemainingColumn()) as bar:
+        total = None if bar.disable else len(log.sessions()) * len(log.status().backends)
+        task = bar.add_task("compacting", total=total, state="")
+        yield lambda state: bar.update(task, advance=1, state=state)
+
+
 def wait_until_delivered(log: EventLog, timeout_s: float | None) -> int:
     """Return when every event in the journal, of whatever process, is in every backend: how many were pending.
 
-    `StillPending` when the time is up first.
+    `StillPending` when the time is up first, or when all that remains is dead letters.
     """
     deadline = inf if timeout_s is None else monotonic() + timeout_s
     with _bar(TextColumn("{task.fields[state]}", markup=False)) as bar:
-        task = bar.add_task("delivering", total=_most(log.status()).lag_events, state="")
+        task = bar.add_task("delivering", total=slowest_of(log.status()).lag_events, state="")
         while not _delivered(log, min(_LOOK_EVERY_S, deadline - monotonic())):
-            _draw(bar, task, slowest := _most(status := log.status()))
+            _draw(bar, task, slowest := slowest_of(status := log.status()))
             if monotonic() >= deadline:
                 log.close(timeout=0)
                 raise _still_pending(slowest, status.journal, timeout_s)
+    _refuse_dead_letters(log.status())
     return int(bar.tasks[task].total or 0)
 
 
 def _delivered(log: EventLog, seconds: float) -> bool:
     """Look for so long; events of a writer that lives are its own to deliver, and are waited for too."""
     until = monotonic() + seconds
-    if log.flush(max(0.0, seconds)) and not _most(log.status()).lag_events:
+    log.flush(max(0.0, seconds))
+    if all(backend.lag_events <= backend.dead_letters for backend in log.status().backends.values()):
         return True
     sleep(max(0.0, until - monotonic()))
     return False
@@ -94,7 +106,15 @@ def _draw(bar: Progress, task: TaskID, slowest: BackendStatus) -> None:
     bar.update(task, total=total, completed=total - slowest.lag_events, state=left + state)
 
 
-def _most(status: Status) -> BackendStatus:
+def _refuse_dead_letters(status: Status) -> None:
+    for name, backend in status.backends.items():
+        if backend.dead_letters:
+            dead = counted(backend.dead_letters, "event")
+            raise StillPending(f"expected all delivered, found {dead} that {name} refused: eventlog dead-letters list")
+
+
+def slowest_of(status: Status) -> BackendStatus:
+    """Give the backend that lacks most."""
     return max(status.backends.values(), key=lambda backend: backend.lag_events)
 
 

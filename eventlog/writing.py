@@ -52,9 +52,10 @@ class Writer:
         with self._lock:
             if self.journal is None:
                 folder = self._new_folder(identities, deliver=deliver)
-                self.journal = self._new_journal(folder)
+                journal = self._new_journal(folder)
                 self.folder = folder
-                served(folder, self.journal)
+                served(folder, journal)
+                self.journal = journal
             return self.journal
 
     def _new_folder(self, identities: Iterable[str], *, deliver: bool) -> Folder:
@@ -68,7 +69,7 @@ class Writer:
     def _new_journal(self, folder: Folder) -> Journal:
         try:
             return Journal(self._files, folder.path, self._clock, self._clock.writer, self._settings.segment_bytes)
-        except JournalError:
+        except BaseException:
             self._clock.writer = new_writer()
             folder.release()
             raise

@@ -76,7 +76,7 @@ class RedisLaws(ServerContract):
         for number, name in enumerate(ODD_SESSIONS):
             kinds = [said(eid(NOON_MS), "a"), cut(eid(NOON_MS, 1)), fixed(eid(NOON_MS, 2), "b", HOUR_MS)]
             backend.append({name: kinds})
-            keys: set[bytes] = set(client.keys())
+            keys = {bytes(key) for key in client.scan_iter()}
             tags = {key[key.index(b"{") + 1 : key.index(b"}")] for key in keys}
             assert (len(keys), len(tags)) == (3 * (number + 1), number + 1)
 

@@ -180,6 +180,31 @@ class BackendContract:
         backend.remove("nobody", records[5][:16])
         assert await everything(backend, "other") == records
 
+    async def test_discard_takes_just_what_it_is_given(self, backend: Backend) -> None:
+        """By id, of every kind; what is not there is not missed; the rest and other sessions stay."""
+        records = [*messages(3), fixed(eid(NOON_MS + 3), "x", 60_000), cut(eid(NOON_MS + 4))]
+        records += [cut(eid(NOON_MS + 5), history_ttl_ms=60_000), sliding(eid(NOON_MS + 6), "y", 60_000)]
+        backend.append({"s": records, "other": records})
+        for _ in range(2):
+            backend.discard("s", records[1::2])
+            assert await everything(backend, "s") == records[0::2]
+        backend.discard("nobody", records)
+        backend.discard("s", [])
+        assert await everything(backend, "other") == records
+        backend.discard("other", records)
+        assert list(backend.sessions()) == ["s"]
+
+    def test_the_newest_cut_of_each_session_is_found(self, backend: Backend) -> None:
+        """Its record, whether it expires or not, wherever it lies; sessions without one are left out."""
+        first, second = cut(eid(NOON_MS + 1)), cut(eid(NOON_MS + 3), history_ttl_ms=60_000)
+        last = cut(eid(NOON_MS + 5))
+        others = [*messages(1), fixed(eid(NOON_MS + 4), "x", 60_000), sliding(eid(NOON_MS + 7), "y", 60_000)]
+        backend.append({"one": [first, *others], "two": [first, second, *others], "three": [second, last, *others]})
+        backend.append({"none": others})
+        assert backend.cuts(["one", "two", "three", "none", "nobody"]) == {"one": first, "two": second, "three": last}
+        assert backend.cuts(["two", *ODD_SESSIONS]) == {"two": second}
+        assert backend.cuts([]) == {}
+
     def test_a_session_without_events_is_none(self, backend: Backend) -> None:
         """Once all of it is removed it is not listed."""
         backend.append({"gone": messages(2), "here": messages(1)})
@@ -284,6 +309,8 @@ class ServerContract(BackendContract):
             lambda: unreachable.read("s", limit=1),
             lambda: list(unreachable.sessions()),
             lambda: unreachable.remove("s", eid(NOON_MS)),
+            lambda: unreachable.discard("s", messages(1)),
+            lambda: unreachable.cuts(["s"]),
         ]
         told = [str(unreachable.identity)]
         for call in calls:

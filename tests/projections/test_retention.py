@@ -13,7 +13,7 @@ from eventlog.projections.retention import MARKER_MS, due
 from tests.core.examples import examples
 from tests.core.records import HOUR_MS, NOON_MS, eid, fixed, said, sliding
 from tests.projections.model import Row
-from tests.projections.test_messages import histories, records, texts, times_ms
+from tests.projections.test_messages import histories, offsets_ms, records, texts, times_ms
 
 THIRTY_DAYS_MS = timedelta(days=30) // timedelta(milliseconds=1)
 
@@ -40,6 +40,16 @@ def test_what_is_left_is_not_due(rows: list[Row], now_ms: int) -> None:
     all_of_them = records(rows)
     left = [record for record in all_of_them if record not in due(all_of_them, now_ms)]
     assert due(left, now_ms) == []
+
+
+@examples(200)
+@given(histories(), times_ms, offsets_ms)
+def test_what_comes_late_stays_hidden_by_the_clears_that_are_left(rows: list[Row], now_ms: int, late_ms: int) -> None:
+    """A message that was on its way for less than ninety days finds what hides it."""
+    late = said(eid(NOON_MS + late_ms, 9), "late")
+    all_of_them = records(rows)
+    left = [record for record in all_of_them if record not in due(all_of_them, now_ms)]
+    assert texts(fold([*left, late], now_ms)) == texts(fold([*all_of_them, late], now_ms))
 
 
 def test_what_a_clear_hid_goes_when_its_retention_is_over() -> None:
