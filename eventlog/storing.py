@@ -15,12 +15,14 @@ from time import monotonic
 
 from eventlog.aside import Aside
 from eventlog.clock import first_id_at
-from eventlog.codec import KIND_AT, decode
-from eventlog.errors import BackendError, BackendUnavailable, DamagedBody, EventRejected, JournalError
-from eventlog.events import ID_BYTES, HistoryCleared, Kind
+from eventlog.codec import is_cut
+from eventlog.errors import BackendError, BackendUnavailable, EventRejected, JournalError
+from eventlog.events import ID_BYTES
 from eventlog.ports import Backend, Batch
+from eventlog.projections.retention import is_over
 
 PROBE_EVENTS_MAX = 4096
+LATE_MS = 10_000
 PENDING_MAX_MS = 90 * 24 * 3600 * 1000
 PROBE_FIRST_S, PROBE_MAX_S = 0.5, 15.0
 
@@ -68,6 +70,7 @@ class Storer:
             return self._halve(batch, error)
         taken = {session: batch[session] for session in batch if session not in failed} if failed else batch
         self._remove_cleared(taken)
+        self._remove_late(taken)
         return _count(taken) + sum(self._failed(session, batch[session], failed[session]) for session in failed)
 
     def _failed(self, session: str, records: Sequence[bytes], error: BackendError) -> int:
@@ -98,8 +101,18 @@ class Storer:
         """Remove what a clear without retention hides, once its marker is stored."""
         for session, records in batch.items():
             for record in records:
-                if record[KIND_AT] == Kind.CLEARED and _retains_nothing(record):
+                if is_cut(record) and is_over(record, self._now_ms()):
                     self._backend.remove(session, record[:ID_BYTES])
+
+    def _remove_late(self, batch: Batch) -> None:
+        """Remove again what came late to a session that was cleared meanwhile, if its clear lets it go."""
+        late = first_id_at(max(0, self._now_ms() - LATE_MS))
+        sessions = [session for session, records in batch.items() if min(records) < late]
+        if not sessions:
+            return
+        for session, cut in self._backend.cuts(sessions).items():
+            if min(batch[session]) < cut and is_over(cut, self._now_ms()):
+                self._backend.remove(session, cut[:ID_BYTES])
 
     # what is held
 
@@ -165,10 +178,3 @@ def _grouped(events: Sequence[tuple[str, bytes]]) -> dict[str, list[bytes]]:
 def _count(batch: Batch) -> int:
     return sum(map(len, batch.values()))
 
-
-def _retains_nothing(record: bytes) -> bool:
-    try:
-        event = decode(record)
-    except DamagedBody:
-        return False
-    return isinstance(event, HistoryCleared) and (event.erase or event.retain_ms == 0)

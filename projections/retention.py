@@ -35,6 +35,11 @@ def due(records: Sequence[bytes], now_ms: int) -> list[bytes]:
     return [entry.record for entry in _with_spent_clears(entries, gone, now_ms)]
 
 
+def is_over(cut: bytes, now_ms: int) -> bool:
+    """Tell whether a clear lets go of what it hides."""
+    return not is_damage(cut, now_ms) and _is_over(_event(cut), now_ms)
+
+
 def _event(record: bytes) -> Event | None:
     try:
         return decode(record)
