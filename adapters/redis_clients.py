@@ -126,6 +126,8 @@ class Clients:
 
     def exchange(self, owners: Sequence[str], commands: Sequence[bytes], timeout_s: float) -> list[Any]:
         """Bring the commands of sessions to whom they belong; a refusal is an exception in its place."""
+        if not commands:
+            return []
         if not self._asked:
             self._settle(self.call(None, [_HELLO], timeout_s))
         if self._table is None:

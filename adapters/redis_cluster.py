@@ -2,8 +2,8 @@
 
 Invariants:
 * A redirected command is sent where it was told to, alone: a session whose keys are moving is on two nodes at once.
-* A node that fails takes only its own slots along. A command is sent there a second time when the others say that
-  nothing has changed, and to the new owner when something has: everything we send is harmless twice.
+* A node that fails takes only its own slots along. What was sent there is sent again when the others name another
+  owner: everything we send is harmless twice.
 * The table is a hint. What a node says of a slot (MOVED) outweighs it; whoever fails or redirects has it read anew.
 * No I/O here: the steps say what to send where; two drivers run them (redis_clients.py).
 """
@@ -125,7 +125,6 @@ class Errand:
         self._left: dict[int, Address | None] = dict.fromkeys(range(len(commands)))
         self._lost: dict[int, Address | None] = {}
         self._moved: dict[int, Address] = {}
-        self._tried_twice = False
         self._sent: dict[Address, list[int | None]] = {}
         self.replies: list[Any] = [None] * len(commands)
         self._failed: set[Address] = set()
@@ -149,7 +148,7 @@ class Errand:
         """Give the replies; raises where it is not a part of the cluster that fails but all of it."""
         failures = [reply for reply in self.replies if isinstance(reply, Exception)]
         if failures and ((self._refreshed and not self._table.serves) or self._failed >= self._table.primaries):
-            raise failures[0]
+            raise next((failure for failure in failures if code(failure) == "CLUSTERDOWN"), failures[0])
         return self.replies
 
     def _sends(self) -> Sends:
@@ -213,13 +212,9 @@ class Errand:
             self._table.move(slot, address)
         for index, lost_at in self._lost.items():
             owner = self._table.owner(self._slots[index])
-            if owner is not None and (owner != lost_at or self._worth_a_second_try(index)):
+            if owner not in (None, lost_at):
                 self._left[index] = None
-        self._tried_twice = self._tried_twice or bool(self._lost)
         self._lost, self._moved = {}, {}
-
-    def _worth_a_second_try(self, index: int) -> bool:
-        return not self._tried_twice and not isinstance(self.replies[index], exceptions.TimeoutError)
 
 
 def _answered(answer: list[Any] | Exception) -> list[Any]:

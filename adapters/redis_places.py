@@ -79,7 +79,7 @@ class Place:
 
     def async_pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Any:
         """Do as `pool`, for one event loop."""
-        options = self._for_pool(address, timeout_s, connect_timeout_s) | {"retry": _no_async_retry()}
+        options: Options = {**self._for_pool(address, timeout_s, connect_timeout_s), "retry": _no_async_retry()}
         return redis.asyncio.ConnectionPool(self.async_kind, **options)
 
     def _for_pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Options:
@@ -120,7 +120,7 @@ class GuardedPlace(Place):
         guards = _async_sentinels.Sentinel([], self.others_min)
         pools = [guard.async_pool(None, SENTINEL_TIMEOUT_S, SENTINEL_TIMEOUT_S) for guard in self.sentinels]
         guards.sentinels = [redis.asyncio.Redis(connection_pool=pool) for pool in pools]
-        options = self._for_pool(address, timeout_s, connect_timeout_s) | {"retry": _no_async_retry()}
+        options: Options = {**self._for_pool(address, timeout_s, connect_timeout_s), "retry": _no_async_retry()}
         return _async_sentinels.SentinelConnectionPool(
             self.service, guards, connection_class=self.async_kind, **options
         )

@@ -48,7 +48,8 @@ def _place(parts: SplitResult) -> Place:
 
 
 def _direct(parts: SplitResult) -> Place:
-    return direct(redis.Redis.from_url(parts.geturl()).connection_pool)
+    url = f"{parts.scheme}://{parts.netloc}{parts.path}?{parts.query}"
+    return direct(redis.Redis.from_url(url).connection_pool)
 
 
 def _cluster(parts: SplitResult, scheme: str) -> Place:

@@ -4,6 +4,8 @@ Rules:
 * Commands are packed here and go out in one write: what a pipeline does for each command took over half of the time.
 * A refusal is a value in its command's place. What breaks the conversation is raised and closes the connection, so that
   no reply is ever taken for another's.
+* A connection that breaks in the middle is made once more, and everything sent again, which is harmless: it may have
+  been dead since it was last used (a server that was restarted, an idle time-out). One that cannot be made is an error.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from redis.exceptions import ResponseError
+from redis import exceptions
 
 _HANGS_UP = "Protocol error"
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
@@ -38,10 +40,14 @@ class Call:
 
     def __init__(self, pool: redis.ConnectionPool, commands: Sequence[bytes]) -> None:
         """Send them."""
+        self._pool, self._packed, self._count = pool, [b"".join(commands)], len(commands)
+        self._broken: exceptions.ConnectionError | None = None
         connection: Any = pool.get_connection(*_ARGUMENTS)
-        self._pool, self._connection, self._count = pool, connection, len(commands)
+        self._connection = connection
         try:
-            connection.send_packed_command([b"".join(commands)])
+            connection.send_packed_command(self._packed)
+        except exceptions.ConnectionError as error:
+            self._broken = error
         except BaseException:
             connection.disconnect()
             pool.release(connection)
@@ -49,41 +55,75 @@ class Call:
 
     def replies(self) -> list[Any]:
         """Wait for the reply of each."""
-        read, replies = self._connection.read_response, []
         try:
-            for _ in range(self._count):
-                try:
-                    replies.append(read())
-                except ResponseError as refusal:
-                    replies.append(_checked(refusal))
+            return self._heard()
         except BaseException:
             self._connection.disconnect()
             raise
         finally:
             self._pool.release(self._connection)
+
+    def _heard(self) -> list[Any]:
+        try:
+            if self._broken is None:
+                return self._read()
+        except exceptions.ConnectionError as error:
+            self._broken = error
+        return self._again(self._broken)
+
+    def _again(self, error: exceptions.ConnectionError) -> list[Any]:
+        if isinstance(error, exceptions.AuthenticationError):
+            raise error
+        self._connection.disconnect()
+        self._connection.connect()
+        self._connection.send_packed_command(self._packed)
+        return self._read()
+
+    def _read(self) -> list[Any]:
+        read, replies = self._connection.read_response, []
+        for _ in range(self._count):
+            try:
+                replies.append(read())
+            except exceptions.ResponseError as refusal:
+                replies.append(_checked(refusal))
         return replies
 
 
 async def acall(pool: Any, commands: Sequence[bytes]) -> list[Any]:
     """Send commands and wait for the reply of each."""
     connection: Any = await pool.get_connection(*_ARGUMENTS)
-    replies: list[Any] = []
     try:
-        await connection.send_packed_command([b"".join(commands)])
-        for _ in commands:
-            try:
-                replies.append(await connection.read_response())
-            except ResponseError as refusal:
-                replies.append(_checked(refusal))
+        return await _aheard(connection, [b"".join(commands)], len(commands))
     except BaseException:
         await connection.disconnect(nowait=True)
         raise
     finally:
         await pool.release(connection)
+
+
+async def _aheard(connection: Any, packed: list[bytes], count: int) -> list[Any]:
+    try:
+        return await _aconverse(connection, packed, count)
+    except exceptions.AuthenticationError:
+        raise
+    except exceptions.ConnectionError:
+        await connection.disconnect(nowait=True)
+    await connection.connect()
+    return await _aconverse(connection, packed, count)
+
+
+async def _aconverse(connection: Any, packed: list[bytes], count: int) -> list[Any]:
+    await connection.send_packed_command(packed)
+    replies: list[Any] = []
+    for _ in range(count):
+        try:
+            replies.append(await connection.read_response())
+        except exceptions.ResponseError as refusal:
+            replies.append(_checked(refusal))
     return replies
 
 
-def _checked(refusal: ResponseError) -> ResponseError:
+def _checked(refusal: exceptions.ResponseError) -> exceptions.ResponseError:
     """Give a refusal back, unless the server hangs up after it."""
     if str(refusal).startswith(_HANGS_UP):
         raise refusal

@@ -3,7 +3,7 @@
 Rules:
 * apsw, whose own SQLite is new enough to be free of the WAL-reset bug that older system libraries have.
 * WAL with `synchronous=FULL`: a batch is on the disk when `append` returns, for on its word the journal lets go.
-* A handle of the parent is never closed in a child: closing would drop the parent's POSIX locks.
+* No handle is open while the process forks (forks.py): a child that opens its own beside one would write unlocked.
 * What `remove` and `discard` took is in no byte of the file or of its WAL when they return: deleted cells are wiped,
   copies of them in the gaps of pages are never written (sqlite_pages.py), and the WAL is truncated. While somebody
   else's long read keeps it from being truncated they say `BackendUnavailable`, though nobody reads the events any more.
@@ -25,6 +25,7 @@ from eventlog.adapters import sqlite_pages
 from eventlog.codec import CLEARED
 from eventlog.errors import BackendError, BackendUnavailable, ConfigurationError
 from eventlog.events import ID_BYTES
+from eventlog.forks import rests_at_fork
 from eventlog.ports import Batch
 
 BUSY_TIMEOUT_MS = 2000
@@ -49,8 +50,6 @@ _NEWEST_CUT = f"SELECT id, body FROM events WHERE session = ? AND {_IS_CUT} ORDE
 _NEXT_SESSION = "SELECT min(session) FROM events WHERE session > ?"
 _FIRST_SESSION = "SELECT min(session) FROM events WHERE session >= ?"
 
-_inherited: list[apsw.Connection] = []
-
 
 class SQLiteBackend:
     """A file with every event in it."""
@@ -66,6 +65,7 @@ class SQLiteBackend:
         self._connection: apsw.Connection | None = None
         self._unwiped = True
         """Whether the WAL may hold what was deleted: by a process before this one, as far as anybody knows."""
+        rests_at_fork(self)
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record in one transaction."""
@@ -131,12 +131,18 @@ class SQLiteBackend:
                 self._with_connection(lambda connection: connection.wal_checkpoint(mode=_TRUNCATE))
                 self._unwiped = False
 
+    def rest(self) -> None:
+        """Have nobody inside and no handle open while the process forks."""
+        self._lock.acquire()
+        with suppress(apsw.Error):
+            self.close()
+
+    def go_on(self) -> None:
+        """Be used again."""
+        self._lock.release()
+
     def after_fork(self) -> None:
-        """Keep the parent's handle alive and unused; open one's own when needed."""
-        self._lock = RLock()
-        if self._connection is not None:
-            _inherited.append(self._connection)
-            self._connection = None
+        """Open a handle of one's own when needed."""
 
     def close(self) -> None:
         """Close the file."""

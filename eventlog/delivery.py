@@ -54,6 +54,7 @@ class End(Protocol):
     @property
     def end(self) -> Position:
         """Where the next frame goes."""
+        ...
 
 
 class Source:

@@ -284,7 +284,7 @@ class Journal:
         return max(self._synced, self._written_again)
 
     def believe_again(self, fresh: int) -> None:
-        """Go on with segment `fresh`, where all that was in doubt stands again: no sync of an earlier one is believed."""
+        """Go on with segment `fresh`, where what was in doubt stands again: no sync of an earlier one is believed."""
         with self._sync_lock, self._lock:
             for segment in self._unsynced:
                 if segment.header.number < fresh:

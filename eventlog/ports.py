@@ -28,38 +28,50 @@ class Backend(Protocol):
     @property
     def scheme(self) -> str:
         """The short name that its URLs have: 'redis'."""
+        ...
 
     @property
     def identity(self) -> str:
         """Which store this is, without credentials: 'redis:127.0.0.1:6379/0'."""
+        ...
 
     @property
     def page_events(self) -> int:
         """How many events one read asks for at first, newest first."""
+        ...
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record; return the sessions that failed, each with its error. Raises a `BackendError`."""
+        ...
 
     def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Give the newest `limit` records with an id smaller than `before`, in ascending order."""
+        ...
 
     async def aread(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Do as `read`, with the client's own async API where it has one."""
+        ...
 
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the ids of the sessions that hold any event, in any order, each once."""
+        ...
 
     def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
         """Give the newest clear (its record) of each session that has one, in one round trip; raises if one is away."""
+        ...
 
     def remove(self, session: str, before: bytes) -> None:
         """Remove the session's events with an id smaller than `before`."""
+        ...
 
     def discard(self, session: str, records: Sequence[bytes]) -> None:
         """Remove just the session's events with the ids of `records`; what is not there is not missed."""
+        ...
 
     def after_fork(self) -> None:
         """Forget, in a child process, every connection of the parent without closing or unlocking it."""
+        ...
 
     def close(self) -> None:
         """Let go of connections; closing twice is harmless."""
+        ...

@@ -129,9 +129,9 @@ class _Seen:
         """Remember a read; one that asked for the last few is kept beside the last whole one."""
         with self._lock:
             whole, _, held = self._entries.pop(query.session, ([], [], 0))
-            entry = (records, []) if query.last is None else (whole, records)
-            size = sum(map(len, records)) + (sum(map(len, whole)) if query.last is not None and whole else 0)
-            self._entries[query.session] = (*entry, size)
+            kept, tail = (records, []) if query.last is None else (whole, records)
+            size = sum(map(len, kept)) + sum(map(len, tail))
+            self._entries[query.session] = (kept, tail, size)
             self._bytes += size - held
             while self._bytes > CACHE_BYTES_MAX:
                 _, (_, _, freed) = self._entries.popitem(last=False)

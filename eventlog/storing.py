@@ -177,4 +177,3 @@ def _grouped(events: Sequence[tuple[str, bytes]]) -> dict[str, list[bytes]]:
 
 def _count(batch: Batch) -> int:
     return sum(map(len, batch.values()))
-

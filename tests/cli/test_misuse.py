@@ -12,7 +12,7 @@ import eventlog
 from tests.cli.running import COMMAND, Eventlog, environment
 from tests.servers.redis_server import MakeRedis
 
-COMMANDS = ("demo", "load", "sessions", "messages", "status", "drain")
+COMMANDS = ("demo", "load", "sessions", "messages", "status", "drain", "dead-letters", "erase", "compact")
 PASSWORD = "hunter2/%25#é"  # noqa: S105 (a made-up one)
 QUOTED = "hunter2%2F%2525%23%C3%A9"
 
@@ -40,6 +40,13 @@ def test_every_command_has_help(run: Eventlog, command: str) -> None:
         ("drain", "--timeout", "-1"),
         ("sessions", "--url", "nonsense://x"),
         ("sessions", "--url", "redis://u:p#q@h:1/0"),
+        ("status", "--every", "0"),
+        ("drain", "--log-json"),
+        ("dead-letters",),
+        ("dead-letters", "retry"),
+        ("dead-letters", "drop", "not-an-id", "--yes"),
+        ("dead-letters", "list", "--backend", "nonsense"),
+        ("erase", "", "--yes"),
         ("demo", "--seconds", "0"),
         ("demo", "--sabotage", "nonsense"),
     ],
@@ -77,6 +84,9 @@ def test_a_missing_file_is_a_failure(run: Eventlog) -> None:
         ("status", "--json", "--url", "URL"),
         ("drain", "--timeout", "0.1", "--url", "URL"),
         ("load", "-", "--timeout", "0.1", "--to", "URL"),
+        ("drain", "--rebind", "URL=BAD"),
+        ("drain", "--forget", "URL"),
+        ("status", "--metrics", "--url", "URL"),
         ("sessions", "URL"),
         ("URL",),
         ("sessions", "--url=BAD"),

@@ -221,6 +221,23 @@ def test_a_session_that_cannot_be_stored_is_held_and_the_rest_flows(opened: Open
     assert log.status().backends["memory"].lag_events == 0
 
 
+def test_a_session_that_is_held_is_not_tried_with_every_batch(
+    opened: Open, store: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its later events wait for the probe too, so they cannot overtake."""
+    hurry(monkeypatch, PROBE_FIRST_S=1000.0, PROBE_MAX_S=1000.0)
+    log = opened(store)
+    store.broken_sessions = {"broken"}
+    log.history("broken").add(0)
+    log.history("fine").add(0, ack="backend")
+    store.broken_sessions = set()
+    log.history("broken").add(1)
+    log.history("fine").add(1, ack="backend")
+    assert ids_in(store, "broken") == []
+    assert sum("broken" in sessions for sessions in store.asked) == 1
+    assert log.history("broken").messages() == [0, 1]
+
+
 def test_what_is_held_survives_the_process(opened: Open, store: Moody) -> None:
     """The next one goes on with it."""
     log = opened(store)

@@ -119,5 +119,5 @@ def test_the_list_tells_the_newest_cut_to_every_view(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["", "x" * 1025])
 def test_a_bad_session_id_is_refused(bad: str) -> None:
     """Before anything is written."""
-    with eventlog.open("memory:") as log, pytest.raises(ValueError, match="1,024|1024"):
+    with eventlog.open("memory:") as log, pytest.raises(ValueError, match="1024"):
         log.erase(bad)

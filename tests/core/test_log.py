@@ -24,8 +24,11 @@ from eventlog import (
 )
 from eventlog.adapters.memory import MemoryBackend
 from eventlog.adapters.sqlite import SQLiteBackend
+from eventlog.clock import tick_of
+from eventlog.directory import Directory
 from eventlog.errors import Closed
-from tests.core.records import NOON_MS
+from eventlog.files import Files
+from tests.core.records import NOON_MS, eid
 from tests.core.tools import Moody, Wall, crash, frames_in, open_log
 
 Open = Callable[..., EventLog]
@@ -397,6 +400,20 @@ def test_a_clock_that_is_set_back_between_two_runs_reorders_nothing(opened: Open
         end(log)
         wall.ms -= 3_600_000
     assert opened(store, wall=wall).history("s").messages() == [0, 1, 2, 3]
+
+
+def test_a_high_water_from_beyond_tomorrow_is_not_followed(
+    opened: Open, place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A clock that was a year ahead for a moment does not cost every later run its time; up to a day it is followed."""
+    wall = Wall(NOON_MS)
+    Directory(place, Files()).raise_high_water(tick_of(eid(NOON_MS + 24 * 3_600_000)))
+    log = opened("memory:", wall=wall)
+    assert log.history("s").add("x").ms == NOON_MS + 24 * 3_600_000
+    log.close()
+    wall.ms -= 3_600_000
+    assert opened("memory:", wall=wall).history("s").add("x").ms == NOON_MS - 3_600_000
+    assert "24 h ahead" in caplog.text
 
 
 def test_a_clock_that_is_set_back_while_it_runs_reorders_nothing(opened: Open) -> None:

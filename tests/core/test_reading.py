@@ -86,10 +86,26 @@ def test_a_pending_clear_ends_the_read_too() -> None:
     assert (texts(folded), len(pages)) == ([], 1)
 
 
+def test_an_older_clear_that_is_pending_ends_nothing_before_it_is_reached() -> None:
+    """What lies between it and the page that was read is read first."""
+    stored = [said(eid(NOON_MS, number), number) for number in range(10, 30)]
+    folded, pages = drive(query(), [cut(eid(NOON_MS, 5))], [*many(5), *stored], page_events=4)
+    assert texts(folded) == list(range(10, 30))
+    assert len(pages) > 1
+
+
+def test_older_messages_that_are_pending_do_not_count_before_they_are_reached() -> None:
+    """Else the last few would have a gap."""
+    stored = [said(eid(NOON_MS, number), number) for number in range(10, 30)]
+    stored += [fixed(eid(NOON_MS, number), "gone", 1) for number in range(30, 50)]
+    folded, _ = drive(query(last=4), many(5), stored, page_events=16)
+    assert texts(folded)[-4:] == [26, 27, 28, 29]
+
+
 kinds = st.sampled_from(["said", "fixed", "sliding", "cut"])
 
 
-@given(st.lists(st.tuples(kinds, st.integers(1, 1500)), max_size=40), st.data())
+@given(st.lists(st.tuples(kinds, st.integers(1, 1500)), max_size=60), st.data())
 @examples(100)
 def test_any_split_into_pages_and_pending_gives_the_fold_of_all(
     rows: list[tuple[str, int]], data: st.DataObject

@@ -112,6 +112,8 @@ class Moody:
         """Sessions that it does not take now, while it takes others."""
         self.poison: set[bytes] = set()
         """Ids of events for which it refuses a whole batch without saying which one."""
+        self.asked: list[set[str]] = []
+        """The sessions of each append that was tried."""
         self.appended: list[dict[str, list[bytes]]] = []
         self.pages: list[int] = []
 
@@ -126,6 +128,7 @@ class Moody:
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store, or fail in one of the ways that stores have."""
+        self.asked.append(set(batch))
         self._refuse(deaf=self.deaf_to_appends)
         if self.faults:
             raise self.faults.pop(0)
@@ -170,9 +173,7 @@ class Moody:
         return getattr(self.inner, name)
 
 
-def open_log(
-    *stores: str | Backend, files: Files | None = None, wall: Callable[[], int] = now_ms, **options: Any
-) -> EventLog:
+def open_log(*stores: Any, files: Files | None = None, wall: Callable[[], int] = now_ms, **options: Any) -> EventLog:
     """Open a log with a disk and a wall clock of the test's choice."""
     with patch("eventlog.log.EventLog", partial(EventLog, files=files, now_ms=wall)):
         return eventlog.open(*stores, **options)

@@ -82,9 +82,12 @@ def spawned(place: Path) -> None:
     """multiprocessing, by spawn and by fork."""
     log = open_log(place)
     fill(log, "parent")
-    for method in ("spawn", "fork"):
-        context = multiprocessing.get_context(method)
-        workers = [context.Process(target=_worker, args=(place, f"{method}-{number}")) for number in range(2)]
+    makers = {
+        "spawn": multiprocessing.get_context("spawn").Process,
+        "fork": multiprocessing.get_context("fork").Process,
+    }
+    for method, make in makers.items():
+        workers = [make(target=_worker, args=(place, f"{method}-{number}")) for number in range(2)]
         for worker in workers:
             worker.start()
         for worker in workers:

@@ -6,6 +6,7 @@ import atexit
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import Self
 
@@ -28,10 +29,58 @@ def tell(server: RedisServer, *words: object) -> object:
         return client.execute_command(*words)
 
 
+def slot_of(session: str) -> int:
+    """Give the slot of a session whose id needs no escape."""
+    return int(key_slot(b"{" + session.encode() + b"}"))
+
+
 def role(server: RedisServer) -> str:
-    """Tell what a server takes itself for: master or slave."""
-    with redis.Redis.from_url(server.url, socket_timeout=5) as client:
-        return str(client.info("replication")["role"])
+    """Tell what a server takes itself for, master or slave; nothing while it does not say."""
+    try:
+        with redis.Redis.from_url(server.url, socket_timeout=5) as client:
+            return str(client.info("replication")["role"])
+    except redis.ConnectionError:
+        return ""
+
+
+def has_all_of(replica: RedisServer, primary: RedisServer) -> bool:
+    """Tell whether a replica has everything that its primary took."""
+    with redis.Redis.from_url(replica.url, socket_timeout=5) as client:
+        theirs = client.info("replication")
+    with redis.Redis.from_url(primary.url, socket_timeout=5) as client:
+        ours = client.info("replication")
+    up = theirs["role"] == "slave" and theirs["master_link_status"] == "up"
+    return bool(up and theirs["slave_repl_offset"] == ours["master_repl_offset"])
+
+
+class Move:
+    """One slot on its way from one node to another, key by key, as a rebalancing does it."""
+
+    def __init__(self, cluster: Cluster, session: str, source: RedisServer, target: RedisServer) -> None:
+        """Name the slot by a session in it."""
+        self._cluster, self._source, self._target = cluster, source, target
+        self._slot = slot_of(session)
+
+    def begin(self) -> Self:
+        """Tell both nodes."""
+        tell(self._target, "CLUSTER", "SETSLOT", self._slot, "IMPORTING", self._cluster.id(self._source))
+        tell(self._source, "CLUSTER", "SETSLOT", self._slot, "MIGRATING", self._cluster.id(self._target))
+        return self
+
+    def keys(self, session: str, ending: bytes = b"") -> None:
+        """Move the keys of a session."""
+        found = tell(self._source, "CLUSTER", "GETKEYSINSLOT", self._slot, 100)
+        assert isinstance(found, list)
+        for key in found:
+            assert session.encode() in key
+            if key.endswith(ending):
+                tell(self._source, "MIGRATE", HOST, self._target.port, key, 0, 5000)
+
+    def finish(self) -> None:
+        """Make the target the owner, and wait until all know."""
+        for node in (self._target, self._source):
+            tell(node, "CLUSTER", "SETSLOT", self._slot, "NODE", self._cluster.id(self._target))
+        until(lambda: self._cluster.owners(self._slot) == {self._target.port})
 
 
 class Cluster:
@@ -93,31 +142,66 @@ class Cluster:
             found = client.info("replication")
         return bool(found["role"] == "master" or found["master_link_status"] == "up")
 
-    def owner(self, slot: int) -> RedisServer:
-        """Give the node that serves a slot, in the eyes of most of those that run."""
-        votes: dict[int, int] = {}
-        for node in self.nodes:
-            if node._process is not None:
-                for first, last, (_, port, *_), *_ in tell(node, "CLUSTER", "SLOTS"):  # type: ignore[attr-defined]
-                    if first <= slot <= last:
-                        votes[port] = votes.get(port, 0) + 1
-        port = max(votes, key=lambda found: votes[found])
-        return next(node for node in self.nodes if node.port == port)
+    def owners(self, slot: int) -> set[int]:
+        """Give the ports of those that serve a slot, in the eyes of the nodes that run."""
+        running = [node for node in self.nodes if node._process is not None]
+        return {port for node in running for first, last, port in self._ranges(node) if first <= slot <= last}
+
+    def _ranges(self, node: RedisServer) -> list[tuple[int, int, int]]:
+        found = tell(node, "CLUSTER", "SLOTS")
+        assert isinstance(found, list)
+        return [(first, last, port) for first, last, (_, port, *_), *_ in found]
 
     def owner_of(self, session: str) -> RedisServer:
         """Give the node that serves a session."""
-        return self.owner(key_slot(b"{" + session.encode() + b"}"))
+        (port,) = self.owners(slot_of(session))
+        return next(node for node in self.nodes if node.port == port)
 
     def sessions_on(self, node: RedisServer, number: int) -> list[str]:
         """Give ids of sessions that a node serves."""
-        names = (f"session-{count}" for count in range(100 * number * len(self.primaries)))
-        return [name for name in names if self.owner_of(name) is node][:number]
+        ranges = [(first, last) for first, last, port in self._ranges(node) if port == node.port]
+        names = (f"session-{number}" for number in count())
+        mine = (name for name in names if any(first <= slot_of(name) <= last for first, last in ranges))
+        return list(islice(mine, number))
 
     def flush(self) -> None:
         """Remove every key."""
         for node in self.nodes:
             if node._process is not None and role(node) == "master":
                 tell(node, "FLUSHALL")
+
+    def serves(self, node: RedisServer) -> bool:
+        """Tell whether a node takes commands, as it says."""
+        return "cluster_state:ok\r" in self._info(node)
+
+    def configure(self, name: str, value: object) -> None:
+        """Set an option of every node."""
+        for node in self.nodes:
+            tell(node, "CONFIG", "SET", name, value)
+
+    @contextmanager
+    def moving(
+        self, session: str, source: RedisServer, target: RedisServer, *, give_back: bool = True
+    ) -> Iterator[Move]:
+        """Begin to move the slot of a session; it is given back in the end."""
+        yield Move(self, session, source, target).begin()
+        if give_back:
+            self.give(session, self.owner_of(session), source)
+
+    def give(self, session: str, source: RedisServer, target: RedisServer) -> None:
+        """Move the slot of a session at once."""
+        if source is not target:
+            move = Move(self, session, source, target).begin()
+            move.keys(session)
+            move.finish()
+
+    def mend(self) -> None:
+        """Bring back what a test broke: every node runs, and every slot has an owner."""
+        for node in self.nodes:
+            if node._process is None:
+                node.start()
+            node.thaw()
+        self.wait()
 
     def stop(self) -> None:
         """End all of it."""
@@ -177,18 +261,17 @@ class Guarded:
         self._servers = ExitStack()
 
     def start(self) -> Self:
-        """Start them and wait until the sentinel knows the replica."""
+        """Start them and wait until the sentinel would let the replica take over."""
         for server in (self.master, self.replica):
             self._servers.enter_context(server)
+        until(lambda: has_all_of(self.replica, self.master))
         self.sentinel = self._servers.enter_context(SentinelServer(self.master))
-        until(lambda: role(self.replica) == "slave" and self._counted() == 1)
+        until(self._is_known)
         return self
 
-    def _counted(self) -> int:
+    def _is_known(self) -> bool:
         found = tell(self.sentinel, "SENTINEL", "REPLICAS", SERVICE)
-        assert isinstance(found, list)
-        ready = [one for one in found if isinstance(one, dict) and one.get("master-link-status") == "ok"]
-        return len(ready) if found and isinstance(found[0], dict) else len(found)
+        return "master-link-status': 'ok'" in str(found).replace("b'", "'").replace("', '", "': '")
 
     @property
     def url(self) -> str:
