@@ -36,6 +36,8 @@ from eventlog.journal import INDEX_SUFFIX, START, SUFFIX, Position, index_path, 
 from eventlog.locks import FileLock, is_locked
 from eventlog.place import backend_key, prepare
 
+COARSE_MS = 11
+"""How much later than a file's time says it may have been written: that time is of the kernel's last tick."""
 _HIGH_WATER = Struct("<QI")
 _TEMPORARY = ".new-"
 
@@ -292,5 +294,5 @@ def _last_tick(folder: Folder) -> int:
         last, written_ms = segment.last_frame(), int(segment.written_s * 1000)
         segment.close()
         if last is not None and last.records:
-            return min(tick_of(last.records[-1][:ID_BYTES]), (written_ms + 1) << COUNTER_BITS)
+            return min(tick_of(last.records[-1][:ID_BYTES]), (written_ms + COARSE_MS) << COUNTER_BITS)
     return 0

@@ -166,8 +166,9 @@ class Campaign:
         return read_acks([task.acks for task in self._tasks])
 
     def left_behind(self) -> list[str]:
-        """Name the folders that are still in the journal."""
-        return [path.name for path in (self._place / "journal").iterdir() if path.is_dir()]
+        """Name the folders of writers that are still in the journal."""
+        found = (self._place / "journal").iterdir()
+        return [path.name for path in found if path.is_dir() and not path.name.startswith(".new-")]
 
     def faults(self) -> list[str]:
         """Give the logs in which somebody met a fault, or ended as nobody should."""

@@ -6,6 +6,7 @@ Each is named for what is wrong with it, and comes with the heading under which 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -45,6 +46,7 @@ def moves_the_cursor_before_the_store_has_it(_: Task) -> None:
         append(self, source, batch)
 
     Delivery._append = late  # type: ignore[method-assign]
+    _be_slow(0.05)
 
 
 def removes_what_is_not_delivered(_: Task) -> None:
@@ -54,6 +56,7 @@ def removes_what_is_not_delivered(_: Task) -> None:
         return sum(self._remove_segment(folder.path, number) for number in segment_numbers(folder.path)[:-1])
 
     Directory.collect = collect  # type: ignore[method-assign]
+    _be_slow(0.1)
 
 
 def stores_under_a_new_id_each_time(_: Task) -> None:
@@ -80,6 +83,16 @@ def draws_ids_that_fall(_: Task) -> None:
 
 def _earlier(event_id: bytes, by_ms: int) -> bytes:
     return (int.from_bytes(event_id[:6], "big") - by_ms).to_bytes(6, "big") + event_id[6:]
+
+
+def _be_slow(by_s: float) -> None:
+    append = SQLiteBackend.append
+
+    def slow(self: SQLiteBackend, batch: Any) -> Any:
+        time.sleep(by_s)
+        return append(self, batch)
+
+    SQLiteBackend.append = slow  # type: ignore[method-assign]
 
 
 def _change_records(change: Callable[[bytes], bytes]) -> None:

@@ -12,7 +12,7 @@ from tests.crash.sabotage import HEADINGS
 from tests.crash.tasks import Task
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(120)]
-POINTS = ("before the write of a frame", "before an append to SQLite", None)
+POINTS = ["before the write of a frame", "before an append to SQLite", "after an append to SQLite"] * 3
 
 
 @pytest.mark.parametrize("sabotage", HEADINGS, ids=lambda sabotage: sabotage.__name__)
