@@ -164,7 +164,7 @@ class Clients:
 
     async def aexchange(self, owners: Sequence[str], commands: Sequence[bytes]) -> list[Any]:
         """Do as `exchange`, in the running loop; in a thread where the connections have no async twin."""
-        if self.place.async_kind is None:
+        if not self.place.reads_async:
             return await asyncio.to_thread(self.exchange, owners, commands, READ_TIMEOUT_S)
         if not self._asked:
             self._settle(await self._acall(None, [_HELLO]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import redis
@@ -67,11 +67,23 @@ class Place:
         """The one server."""
         return self.options.get("host", "localhost"), self.options.get("port", 6379)
 
-    @cached_property
+    @property
     def async_kind(self) -> Any:
-        """The asyncio class that connects as `kind` does, if there is one that takes its options."""
-        twin = _ASYNC_TWINS.get(self.kind)
-        return twin if twin is not None and _complaint(twin, self.options) is None else None
+        """The asyncio class that connects as `kind` does, if there is one."""
+        return _ASYNC_TWINS.get(self.kind)
+
+    @cached_property
+    def async_options(self) -> Options | None:
+        """The options as asyncio's classes take them; None where they have no such class, or lack one that is used."""
+        kind = self.async_kind
+        known = {name for base in getattr(kind, "__mro__", ()) for name in signature(base.__init__).parameters}
+        options = {name: value for name, value in self.options.items() if name in known or value not in (None, False)}
+        return options if kind is not None and set(options) <= known else None
+
+    @property
+    def reads_async(self) -> bool:
+        """Tell whether asyncio can do all that `kind` does."""
+        return self.async_options is not None
 
     def pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Any:
         """Make a pool of connections to the place, or to one node of it."""
@@ -79,13 +91,17 @@ class Place:
 
     def async_pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Any:
         """Do as `pool`, for one event loop."""
-        options: Options = {**self._for_pool(address, timeout_s, connect_timeout_s), "retry": _no_async_retry()}
-        return redis.asyncio.ConnectionPool(self.async_kind, **options)
+        return redis.asyncio.ConnectionPool(self.async_kind, **self._for_loop(address, timeout_s, connect_timeout_s))
 
     def _for_pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Options:
         where = {} if address is None else {"host": address[0], "port": address[1]}
         ours = {"socket_timeout": timeout_s, "socket_connect_timeout": connect_timeout_s, "protocol": 2}
         return {**self.options, **where, **ours, "retry": Retry(NoBackoff(), 0), "max_connections": CONNECTIONS_MAX}
+
+    def _for_loop(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Options:
+        options = self._for_pool(address, timeout_s, connect_timeout_s) | {"retry": _no_async_retry()}
+        left_out = self.options.keys() - (self.async_options or {}).keys()
+        return {name: value for name, value in options.items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -101,11 +117,15 @@ class GuardedPlace(Place):
         """Tell that a cluster has no sentinels."""
         return False
 
-    @cached_property
+    @property
     def async_kind(self) -> Any:
         """The asyncio class that connects as `kind` does."""
-        with_tls = issubclass(self.kind, redis.SSLConnection)
-        return _managed(_async_sentinels, with_tls=with_tls)
+        return _managed(_async_sentinels, with_tls=issubclass(self.kind, redis.SSLConnection))
+
+    @property
+    def reads_async(self) -> bool:
+        """Tell whether asyncio can do all that `kind` does, for sentinels too."""
+        return super().reads_async and all(guard.reads_async for guard in self.sentinels)
 
     def pool(self, address: Address | None, timeout_s: float, connect_timeout_s: float) -> Any:
         """Make a pool of connections to whoever is the master."""
@@ -120,7 +140,7 @@ class GuardedPlace(Place):
         guards = _async_sentinels.Sentinel([], self.others_min)
         pools = [guard.async_pool(None, SENTINEL_TIMEOUT_S, SENTINEL_TIMEOUT_S) for guard in self.sentinels]
         guards.sentinels = [redis.asyncio.Redis(connection_pool=pool) for pool in pools]
-        options: Options = {**self._for_pool(address, timeout_s, connect_timeout_s), "retry": _no_async_retry()}
+        options = self._for_loop(address, timeout_s, connect_timeout_s)
         return _async_sentinels.SentinelConnectionPool(
             self.service, guards, connection_class=self.async_kind, **options
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -62,7 +63,7 @@ def list_(backend: BackendName = None, url: Url = None, journal: JournalDir = No
         for letter in found:
             typer.echo(as_json(letter))
     elif found:
-        console().print(_table(found))
+        _list(found, console())
     else:
         typer.echo("no dead letters")
 
@@ -155,6 +156,18 @@ def _tell(outcome: Outcome, *, json: bool) -> None:
         raise StillRefused(f"expected all to be taken, found {rejected:,} refused: see eventlog dead-letters list")
     if waiting:
         raise StillRefused(f"expected an answer, found none for {waiting:,}: tried again when the backend is back")
+
+
+def _list(letters: list[Letter], to: Console) -> None:
+    """Print a line each, or on a terminal, where that would not fit, a block."""
+    if not to.is_terminal:
+        to.print(_table(letters))
+        return
+    for letter in letters:
+        event_id, backend, session, *numbers, reason = map(one_line, _cells(letter))
+        to.print(Text.assemble((event_id, "bold"), "  ", "  ".join(numbers)))
+        to.print(Text(f"  {session}, {backend}"))
+        to.print(Text(f"  {reason}", style="dim"))
 
 
 def _table(letters: list[Letter]) -> Table:

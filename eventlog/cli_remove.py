@@ -68,9 +68,10 @@ def compact(url: Url = None, journal: JournalDir = None, *, json: Json = False) 
         sessions, removed = sessions + 1, removed + events
         step(f"{counted(removed, 'event')} removed")
 
-    with opened(url, journal) as log, sessions_done(log) as step:
+    with opened(url, journal) as log:
         try:
-            log.compact(on_session)
+            with sessions_done(log) as step:
+                log.compact(on_session)
         except (KeyboardInterrupt, BackendUnavailable):
             tell(f"ended early; {_words(Compacted(sessions, removed))}")
             raise

@@ -40,6 +40,7 @@ COARSE_MS = 11
 """How much later than a file's time says it may have been written: that time is of the kernel's last tick."""
 _HIGH_WATER = Struct("<QI")
 _TEMPORARY = ".new-"
+_CURSOR = ".cursor"
 
 
 class Folder:
@@ -66,7 +67,13 @@ class Folder:
         try:
             return msgspec.json.decode((self.path / "backends").read_bytes(), type=dict[str, str])
         except (OSError, msgspec.MsgspecError):
-            return {path.stem: path.stem for path in self.path.glob("*.cursor")}
+            return {name[: -len(_CURSOR)]: name[: -len(_CURSOR)] for name in self._names() if name.endswith(_CURSOR)}
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.path)
+        except FileNotFoundError:
+            return []  # removed meanwhile
 
     def position(self, key: str) -> Position:
         """Give where a backend stands."""
@@ -77,7 +84,7 @@ class Folder:
 
     def cursor(self, key: str) -> Cursor:
         """Give the cursor of one backend, unopened."""
-        return Cursor(self.path / f"{key}.cursor")
+        return Cursor(self.path / f"{key}{_CURSOR}")
 
     def state_path(self, key: str) -> Path:
         """Give the place of what the deliverer tells of a backend."""
@@ -193,8 +200,9 @@ class Directory:
 
     def remove_if_done(self, folder: Folder) -> bool:
         """Remove a dead writer's folder when every backend has all of it, the delivery lock held."""
-        if folder.alive or not all(map(folder.is_delivered, folder.backends())):
-            return False
+        keys = folder.backends()
+        if folder.alive or not all(map(folder.is_delivered, keys)) or (not keys and segment_numbers(folder.path)):
+            return False  # where it is not known for whom it is, nothing is done
         self._saved_positions(folder)
         tick = _last_tick(folder)
         if tick:

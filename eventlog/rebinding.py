@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,7 +89,7 @@ def _journals(journal: Path | None) -> list[Path]:
 
 
 def _is_journal(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and (path / "lock").exists()
+    return path.is_dir() and not path.is_symlink() and os.access(path / "lock", os.R_OK)
 
 
 @contextmanager

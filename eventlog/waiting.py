@@ -67,8 +67,9 @@ def _file_bytes(file: BufferedReader) -> int | None:
 def sessions_done(log: EventLog) -> Iterator[Callable[[str], None]]:
     """Show how many of the sessions, in each backend, were looked at; what is given is called with what to say."""
     with _bar(MofNCompleteColumn(), TextColumn("{task.fields[state]}", markup=False), TimeRemainingColumn()) as bar:
-        total = None if bar.disable else len(log.sessions()) * len(log.status().backends)
-        task = bar.add_task("compacting", total=total, state="")
+        task = bar.add_task("compacting", total=None, state="")
+        if not bar.disable:
+            bar.update(task, total=len(log.sessions()) * len(log.status().backends))
         yield lambda state: bar.update(task, advance=1, state=state)
 
 

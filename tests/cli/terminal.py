@@ -56,8 +56,8 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(folder: Path, *words: str | Path) -> Iterator[Terminal]:
-    """Run the command on a terminal of 100 columns."""
+def on_terminal(folder: Path, *words: str | Path, columns: int = 100) -> Iterator[Terminal]:
+    """Run the command on a terminal."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, *map(str, words)],
@@ -65,7 +65,7 @@ def on_terminal(folder: Path, *words: str | Path) -> Iterator[Terminal]:
         stdout=slave,
         stderr=slave,
         cwd=folder,
-        env=environment(COLUMNS="100", LINES="40", TERM="xterm"),
+        env=environment(COLUMNS=str(columns), LINES="40", TERM="xterm"),
         start_new_session=True,
     )
     os.close(slave)

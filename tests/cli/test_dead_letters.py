@@ -54,6 +54,13 @@ def test_the_list_tells_all_but_the_text(run: Eventlog, url: str, ids: list[str]
     assert "secret" not in shown.stdout + shown.stderr + json.dumps(letters)
 
 
+def test_an_id_is_whole_on_a_narrow_terminal(run: Eventlog, url: str, ids: list[str]) -> None:
+    """It is there to be copied."""
+    with on_terminal(run.folder, "dead-letters", "list", "--url", url, columns=60) as terminal:
+        assert terminal.end() == 0
+        assert all(event_id in terminal.shown for event_id in ids)
+
+
 def test_one_is_shown_with_its_message(run: Eventlog, url: str, ids: list[str]) -> None:
     """Only that one."""
     shown = run("dead-letters", "show", ids[1], "--url", url).stdout

@@ -90,6 +90,7 @@ def test_a_backend_that_nothing_waits_for_is_misuse(run: Eventlog, url: str) -> 
         done = run("drain", *words)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert done.stderr.endswith(f"found them for {GONE}\n")
+    assert f"found {GONE} twice" in run("drain", "--rebind", f"{GONE}={GONE_URL}").stderr
 
 
 def test_a_living_writer_is_left_alone(run: Eventlog, url: str) -> None:

@@ -28,7 +28,7 @@ from tests.crash.tasks import Task
 from tests.crash.verdict import Life, Verdict, compare, read_acks, read_store
 
 ROOT = Path(__file__).parents[2]
-AT_ONCE = 3
+AT_ONCE = 5
 POLL_S = 0.002
 LIFE_S = (0.0, 0.35)
 LONGEST_LIFE_S = 20.0

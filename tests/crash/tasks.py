@@ -28,6 +28,7 @@ class Task(msgspec.Struct, frozen=True):
     behind_ms: int = 0
     """How far its wall clock is behind the true one."""
     sabotage: str | None = None
+    journal_bytes: int = 1 << 20
 
     @property
     def journal(self) -> Path:

@@ -25,16 +25,28 @@ import redis
 from tests.crash.tasks import Message, message
 
 ID_BYTES, HEAD_BYTES = 16, 18
+REFUSED, UNKNOWN = "refused", "unknown"
+"""What an author notes in the place of an id: the add raised, or was interrupted so that nobody knows."""
 
 
 class Ack(NamedTuple):
     """A line of a writer's file: what came of one message."""
 
-    kept: bool
-    event_id: bytes
+    told: str
+    """The event's id, in hex, or one of the two words above."""
     session: str
     author: str
     number: int
+
+    @property
+    def kept(self) -> bool:
+        """Tell whether it was acknowledged."""
+        return self.told not in {REFUSED, UNKNOWN}
+
+    @property
+    def event_id(self) -> bytes:
+        """The id that was acknowledged."""
+        return bytes.fromhex(self.told) if self.kept else b""
 
 
 class Stored(NamedTuple):
@@ -56,9 +68,9 @@ Verdict = dict[str, list[str]]
 """What is wrong, by heading. Empty: every promise was kept."""
 
 
-def line(author: str, number: int, session: str, event_id: bytes | None) -> bytes:
-    """Give an author's line on one message: the id it was told, or None for a refusal."""
-    return f"{event_id.hex() if event_id else '-'} {session} {author} {number}\n".encode()
+def line(author: str, number: int, session: str, told: bytes | str) -> bytes:
+    """Give an author's line on one message: the id it was told, or a word."""
+    return f"{told if isinstance(told, str) else told.hex()} {session} {author} {number}\n".encode()
 
 
 def read_acks(places: Iterable[Path]) -> list[Ack]:
@@ -74,7 +86,7 @@ def read_acks(places: Iterable[Path]) -> list[Ack]:
 
 def _ack(text: str) -> Ack:
     told, session, author, number = text.split()
-    return Ack(told != "-", b"" if told == "-" else bytes.fromhex(told), session, author, int(number))
+    return Ack(told, session, author, int(number))
 
 
 def read_store(url: str) -> list[Stored]:
@@ -168,20 +180,19 @@ def process_of(author: str) -> str:
 
 
 def _made_up(acks: list[Ack], stored: list[Stored]) -> list[str]:
-    kept = {ack.event_id for ack in acks if ack.kept}
-    refused = {(ack.author, ack.number) for ack in acks if not ack.kept}
+    told = {(ack.author, ack.number): ack.told for ack in acks}
     last: dict[str, int] = defaultdict(lambda: -1)
     for ack in acks:
         last[ack.author] = max(last[ack.author], ack.number)
-    return [
-        str(each)
-        for each in stored
-        if each.event_id not in kept
-        and (
-            (each.message.author, each.message.number) in refused
-            or each.message.number - each.message.index != last[each.message.author] + 1
-        )
-    ]
+    return [str(each) for each in stored if not _is_explained(each, told, last)]
+
+
+def _is_explained(found: Stored, told: dict[tuple[str, int], str], last: dict[str, int]) -> bool:
+    author, number, index = found.message.author, found.message.number, found.message.index
+    what = told.get((author, number))
+    if what is None:
+        return number - index == last[author] + 1  # a kill cut the author's last call short
+    return what in {UNKNOWN, found.event_id.hex()}
 
 
 def _torn(stored: list[Stored]) -> list[str]:

@@ -229,20 +229,26 @@ class LogMachine(RuleBasedStateMachine):
         session=sessions,
         kind=st.sampled_from(["stays", "fixed", "sliding", "clear"]),
         skew_ms=st.sampled_from(SKEWS_MS),
+        arrived=st.integers(0, 2),
     )
-    def happen_elsewhere(self, session: str, kind: Kind, skew_ms: int) -> None:
-        """Another host, with another clock, acknowledges an event that is on its way."""
+    def happen_elsewhere(self, session: str, kind: Kind, skew_ms: int, arrived: int) -> None:
+        """Another host, with another clock, acknowledges an event, which arrives at once or is on its way."""
         self.texts += 1
         at_ms = self.wall.ms + skew_ms
         event_id = bytes(eid(at_ms, self.texts % 4096, FOREIGN))
         ttl_ms = 60_000 if kind in ("fixed", "sliding") else 0
         self.foreign.append((session, Row(event_id, kind, at_ms, ttl_ms, f"foreign {self.texts}")))
+        if not self.store.down:
+            self.arrive(self.foreign[-arrived:] if arrived else [])
 
     @precondition(lambda self: self.foreign and not self.store.down)
     @rule(data=st.data())
     def arrive_from_elsewhere(self, data: st.DataObject) -> None:
         """Let some of it arrive, in any order, twice; or come again later."""
-        chosen = data.draw(st.lists(st.sampled_from(self.foreign), min_size=1, max_size=4))
+        self.arrive(data.draw(st.lists(st.sampled_from(self.foreign), min_size=1, max_size=4)))
+
+    def arrive(self, chosen: Sequence[tuple[str, Row]]) -> None:
+        """Let events of other hosts be in the store."""
         for session, row in chosen:
             self.store.inner.append({session: [_record(row)]})
             self.touched.add(session)
@@ -272,6 +278,13 @@ class LogMachine(RuleBasedStateMachine):
             return
         fresh = [row.message for row in self.rows[session] if row.event_id in self.outage and row.kind == "stays"]
         assert set(expected) & set(fresh) <= set(found), "what was added in the outage is there"
+
+    @rule(session=sessions, history=histories, step_ms=st.sampled_from([0, *STEPS_MS]))
+    def answer(self, session: str, history: dict[str, Any], step_ms: int) -> None:
+        """Read, and add; the clock may be set in between."""
+        self.read(session)
+        self.step_clock(step_ms)
+        self.add(session, history)
 
     @rule(session=sessions, last=st.integers(0, 5))
     def read_last(self, session: str, last: int) -> None:

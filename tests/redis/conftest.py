@@ -8,7 +8,8 @@ import pytest
 
 from eventlog.adapters import from_url
 from eventlog.adapters.redis import RedisBackend
-from tests.servers.redis_fleet import Cluster, Guarded, running_cluster, running_guarded
+from tests.servers.redis_fleet import Cluster, running_cluster
+from tests.servers.redis_guarded import Guarded, running_guarded
 from tests.servers.tls import Certificate, make_certificate
 
 Open = Callable[[str], RedisBackend]

@@ -15,7 +15,8 @@ from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.tools import eventually
 from tests.redis.conftest import Open
-from tests.servers.redis_fleet import SERVICE, SentinelServer, running_cluster, tell
+from tests.servers.redis_fleet import Cluster, running_cluster, tell
+from tests.servers.redis_guarded import SERVICE, SentinelServer
 from tests.servers.redis_server import MakeRedis
 from tests.servers.tls import Certificate, TlsFront
 
@@ -136,6 +137,19 @@ async def test_a_wrong_password_and_missing_rights_are_told_apart(own_redis: Mak
     with pytest.raises(BackendUnavailable, match=r"rights missing.*zadd"):
         reader.append({"s": messages(1)})
     await refused(backend_of(f"redis://stranger:{QUOTED}@{at}"), "rights missing")
+
+
+def test_rights_that_are_missing_in_a_cluster_concern_all_of_it(cluster: Cluster, backend_of: Open) -> None:
+    """They are the same on every node, so nothing is held: all waits."""
+    for node in cluster.nodes:
+        tell(node, "ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", "+cluster", "+zrange")
+    backend = backend_of(cluster.url.replace("redis://", f"redis://app:{QUOTED}@"))
+    assert backend.read("s", limit=1) == []
+    with pytest.raises(BackendUnavailable, match="rights missing") as caught:
+        backend.append({"s": messages(1)})
+    assert not isinstance(caught.value, SessionUnavailable)
+    for node in cluster.nodes:
+        tell(node, "ACL", "DELUSER", "app")
 
 
 async def refused(backend: RedisBackend, words: str) -> None:

@@ -5,54 +5,22 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
-from redis.cluster import RedisCluster
 
 import eventlog
 from eventlog.adapters import redis_clients
-from eventlog.adapters.redis import RedisBackend
 from eventlog.adapters.redis_cluster import Errand
-from eventlog.demo_server import hold_port
 from eventlog.errors import BackendUnavailable, SessionUnavailable
-from tests.contract.redis_laws import RedisLaws
-from tests.contract.suite import ALL, PASSWORD, messages
+from tests.contract.suite import ALL, messages
 from tests.core.records import HOUR_MS, eid, fixed
 from tests.redis.conftest import Open
 from tests.servers.redis_fleet import Cluster, has_all_of, role, running_cluster, tell
 from tests.servers.waiting import until
 
 MANY = [f"session-{number}" for number in range(60)]
-
-
-class TestCluster(RedisLaws):
-    """The contract, on three shards and a client of the user's own."""
-
-    @pytest.fixture
-    def client(self, cluster: Cluster) -> Iterator[RedisCluster]:
-        """Give a client that finds all nodes."""
-        with RedisCluster.from_url(cluster.url) as client:
-            client.keys = partial(client.keys, target_nodes=RedisCluster.PRIMARIES)
-            yield client
-
-    @pytest.fixture
-    def backend(self, client: RedisCluster) -> Iterator[RedisBackend]:
-        """Give the adapter."""
-        backend = RedisBackend(client)
-        yield backend
-        backend.close()
-
-    @pytest.fixture
-    def unreachable(self) -> Iterator[RedisBackend]:
-        """Give one none of whose nodes is there."""
-        ports, holders = zip(*(hold_port() for _ in range(2)), strict=True)
-        yield eventlog.adapters.from_url(f"redis+cluster://user:{PASSWORD}@127.0.0.1:{ports[0]},127.0.0.1:{ports[1]}")  # type: ignore[misc]
-        for holder in holders:
-            holder.close()
 
 
 async def test_a_plain_url_is_found_to_be_of_a_cluster_when_it_is_used(cluster: Cluster, backend_of: Open) -> None:
@@ -81,11 +49,9 @@ async def test_a_server_that_joined_a_cluster_since_is_followed(cluster: Cluster
 
 def test_one_living_node_of_those_in_the_url_is_enough(cluster: Cluster, backend_of: Open) -> None:
     """Whichever it is."""
-    port, holder = hold_port()
-    living = f"127.0.0.1:{cluster.primaries[2].port}"
-    for hosts in (f"127.0.0.1:{port},{living}", f"{living},127.0.0.1:{port}"):
-        assert backend_of(f"redis+cluster://{hosts}").append({name: messages(1) for name in MANY}) == {}
-    holder.close()
+    dead, living = [f"127.0.0.{host}:1" for host in (1, 2)], f"127.0.0.1:{cluster.primaries[2].port}"
+    backend = backend_of(f"redis+cluster://{dead[0]},{living},{dead[1]}")
+    assert backend.append({name: messages(1) for name in MANY}) == {}
 
 
 async def test_a_slot_that_moved_is_followed(cluster: Cluster, backend_of: Open) -> None:
@@ -159,11 +125,15 @@ def test_a_cluster_that_says_it_is_down_is_down_as_a_whole(backend_of: Open) -> 
     with running_cluster(3) as cluster:
         backend = backend_of(cluster.url)
         backend.append({name: messages(1) for name in MANY})
+        cluster.hurry()
         cluster.primaries[2].kill()
         until(lambda: not cluster.serves(cluster.primaries[0]) and not cluster.serves(cluster.primaries[1]))
         with pytest.raises(BackendUnavailable, match="down") as caught:
             backend.append({name: messages(2) for name in MANY})
         assert type(caught.value) is BackendUnavailable
+        with pytest.raises(BackendUnavailable, match="down") as caught:
+            backend.append({cluster.sessions_on(cluster.primaries[0], 1)[0]: messages(1)})
+        assert type(caught.value) is BackendUnavailable, "though only one node was asked"
         for node in cluster.primaries[:2]:
             node.kill()
         with pytest.raises(BackendUnavailable, match="unreachable") as caught:
@@ -175,12 +145,32 @@ def test_a_cluster_that_says_it_is_down_is_down_as_a_whole(backend_of: Open) -> 
         assert backend.append({name: messages(1) for name in MANY}) == {}
 
 
+def test_one_full_shard_fails_alone_and_all_of_them_as_a_whole(cluster: Cluster, backend_of: Open) -> None:
+    """What one cannot take is held; where no node takes anything, everything waits in the journal."""
+    backend = backend_of(cluster.url)
+    masters = [node for node in cluster.nodes if role(node) == "master"]
+    full = {name for name in MANY if cluster.owner_of(name) is masters[0]}
+    try:
+        tell(masters[0], "CONFIG", "SET", "maxmemory", 1)
+        failed = backend.append({name: messages(1) for name in MANY})
+        assert set(failed) == full
+        assert {type(error) for error in failed.values()} == {SessionUnavailable}
+        for node in masters:
+            tell(node, "CONFIG", "SET", "maxmemory", 1)
+        with pytest.raises(BackendUnavailable, match="out of memory") as caught:
+            backend.append({name: messages(1) for name in MANY})
+        assert type(caught.value) is BackendUnavailable
+    finally:
+        for node in masters:
+            tell(node, "CONFIG", "SET", "maxmemory", 0)
+    assert backend.append({name: messages(1) for name in MANY}) == {}
+
+
 def test_a_shard_that_hangs_slows_down_the_others_once(
     cluster: Cluster, backend_of: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After one time-out it is left alone for a while, so that it does not cost one for each batch."""
     monkeypatch.setattr(redis_clients, "WRITE_TIMEOUT_S", 0.3)
-    cluster.configure("cluster-node-timeout", 60_000)
     frozen = cluster.primaries[2]
     backend = backend_of(cluster.url)
     backend.append({name: messages(1) for name in MANY})
@@ -190,9 +180,8 @@ def test_a_shard_that_hangs_slows_down_the_others_once(
     began = time.monotonic()
     for count in range(3, 13):
         assert set(backend.append({name: messages(count) for name in MANY})) == set(failed)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 5 * 0.3
     frozen.thaw()
-    cluster.configure("cluster-node-timeout", 500)
     monkeypatch.setattr("eventlog.adapters.redis_cluster.monotonic", lambda: time.monotonic() + 6)
     assert backend.append({name: messages(12) for name in MANY}) == {}
 
@@ -207,6 +196,7 @@ def test_a_failover_in_the_middle_of_a_load_loses_nothing(cluster: Cluster, tmp_
             if number == 10:
                 assert log.flush(10)
                 until(lambda: has_all_of(replica, primary))
+                cluster.hurry()
                 primary.kill()
         (here,) = cluster.sessions_on(cluster.primaries[1], 1)
         assert log.history(here).messages().complete

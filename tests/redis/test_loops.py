@@ -13,7 +13,8 @@ from eventlog.adapters import redis_clients
 from eventlog.adapters.redis import RedisBackend
 from tests.contract.suite import ALL, messages
 from tests.redis.conftest import Open
-from tests.servers.redis_fleet import Cluster, Guarded, tell
+from tests.servers.redis_fleet import Cluster, tell
+from tests.servers.redis_guarded import Guarded
 from tests.servers.redis_server import MakeRedis, RedisServer
 from tests.servers.waiting import until
 

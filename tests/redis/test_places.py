@@ -137,6 +137,37 @@ def test_what_a_client_does_with_replies_and_retries_is_its_own_affair() -> None
 
 
 @pytest.mark.parametrize(
+    ("options", "in_a_thread"),
+    [
+        ({}, False),
+        ({"ssl": True}, False),
+        ({"ssl": True, "ssl_check_hostname": False, "ssl_cert_reqs": "none"}, False),
+        ({"unix_socket_path": "/run/redis.sock"}, False),
+        ({"ssl": True, "ssl_validate_ocsp": True}, True),
+    ],
+)
+def test_async_reads_are_made_as_safely_as_others(options: dict[str, Any], *, in_a_thread: bool) -> None:
+    """What asyncio's connections cannot check is read in a thread by those that can."""
+    place = place_of(redis.Redis(**options))
+    assert place.reads_async is not in_a_thread
+    if place.reads_async:
+        given = place.async_pool(None, 2.0, 1.0)
+        connection = given.make_connection()
+        assert type(connection).__name__ == place.kind.__name__
+        assert all(given.connection_kwargs[name] == options[name] for name in options if name.startswith("ssl_"))
+
+
+def test_connections_of_a_users_own_kind_read_in_a_thread() -> None:
+    """Nobody knows their async twin."""
+
+    class Own(redis.Connection):
+        pass
+
+    pool = redis.ConnectionPool(connection_class=Own)
+    assert not place_of(redis.Redis(connection_pool=pool)).reads_async
+
+
+@pytest.mark.parametrize(
     "url",
     [
         f"redis://:{PASSWORD}@localhost:port",

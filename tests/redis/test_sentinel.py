@@ -14,7 +14,8 @@ from eventlog.demo_server import HOST, hold_port
 from eventlog.errors import BackendUnavailable
 from tests.contract.suite import ALL, messages
 from tests.redis.conftest import Open
-from tests.servers.redis_fleet import SERVICE, Guarded, SentinelServer, has_all_of, role, running_guarded, tell
+from tests.servers.redis_fleet import has_all_of, role, tell
+from tests.servers.redis_guarded import SERVICE, Guarded, SentinelServer, running_guarded
 from tests.servers.waiting import until
 
 SECRET = "s3cret: pa55@/word"  # noqa: S105 - it guards nothing

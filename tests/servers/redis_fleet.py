@@ -1,25 +1,21 @@
-"""Redis as fleets run it, as tests ask for it: a cluster, and a master with a replica that sentinels watch."""
+"""A cluster of Redis servers, as tests ask for it, and what they ask of any server."""
 
 from __future__ import annotations
 
-import atexit
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count, islice
-from pathlib import Path
 from typing import Self
 
 import redis
 from redis.crc import key_slot
 
-from eventlog.demo_server import HOST, RedisServer, ServerMissing, hold_port
-from tests.servers.missing import missing_server
+from eventlog.demo_server import HOST, RedisServer, hold_port
 from tests.servers.redis_server import make_redis
 from tests.servers.waiting import until
 
-NODE_TIMEOUT_MS = 500
-SERVICE = "mymaster"
+HASTY_MS, PATIENT_MS = 500, 15_000
+"""After how long without a word nodes take each other for dead; the haste is for when a test waits for that."""
 SLOTS = 16384
 
 
@@ -93,7 +89,7 @@ class Cluster:
         self.primaries, self.replicas = self.nodes[:shards], self.nodes[shards:]
 
     def _node(self, bus: int, *extra: str) -> RedisServer:
-        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS)]
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", str(HASTY_MS)]
         options += ["--cluster-port", str(bus), "--cluster-replica-validity-factor", "0"]
         return make_redis(*options, *extra)
 
@@ -116,7 +112,13 @@ class Cluster:
         for number, replica in enumerate(self.replicas):
             tell(replica, "CLUSTER", "REPLICATE", self.id(self.primaries[number % len(self.primaries)]))
         self.wait()
+        self.hurry(hasty=False)
         return self
+
+    def hurry(self, *, hasty: bool = True) -> None:
+        """Have nodes take each other for dead soon, or not even on a busy machine."""
+        for node in self.nodes:
+            tell(node, "CONFIG", "SET", "cluster-node-timeout", HASTY_MS if hasty else PATIENT_MS)
 
     def knows(self, node: RedisServer, number: int) -> bool:
         """Tell whether a node has met that many, itself included."""
@@ -174,11 +176,6 @@ class Cluster:
         """Tell whether a node takes commands, as it says."""
         return "cluster_state:ok\r" in self._info(node)
 
-    def configure(self, name: str, value: object) -> None:
-        """Set an option of every node."""
-        for node in self.nodes:
-            tell(node, "CONFIG", "SET", name, value)
-
     @contextmanager
     def moving(
         self, session: str, source: RedisServer, target: RedisServer, *, give_back: bool = True
@@ -202,6 +199,7 @@ class Cluster:
                 node.start()
             node.thaw()
         self.wait()
+        self.hurry(hasty=False)
 
     def stop(self) -> None:
         """End all of it."""
@@ -219,85 +217,3 @@ def running_cluster(shards: int = 3, replicas: int = 0, *extra: str) -> Iterator
         yield cluster.start()
     finally:
         cluster.stop()
-
-
-class SentinelServer(RedisServer):
-    """A sentinel that watches a master and is quick to act."""
-
-    def __init__(self, master: RedisServer, *lines: str, port: int | None = None) -> None:
-        """Name the master; `lines` are more of its configuration, `port` is where the master is reached."""
-        super().__init__()
-        self._lines = [
-            f"sentinel monitor {SERVICE} {HOST} {port or master.port} 1",
-            f"sentinel down-after-milliseconds {SERVICE} 300",
-            f"sentinel failover-timeout {SERVICE} 2000",
-            *lines,
-        ]
-        if master.password:
-            self._lines.append(f'sentinel auth-pass {SERVICE} "{master.password}"')
-
-    def start(self) -> Self:
-        """Write its configuration, start it and return when it answers."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="eventlog-sentinel-"))
-            atexit.register(self.stop)
-            configuration = self._folder / "sentinel.conf"
-            configuration.write_text("\n".join([f"bind {HOST}", *self._lines, ""]))
-            self._options = [str(configuration), "--sentinel"]
-        super().start()
-        # the periods of its work are for data centres; these are for a test
-        tell(self, "SENTINEL", "DEBUG", "info-period", 100, "ask-period", 50, "publish-period", 100)
-        return self
-
-
-class Guarded:
-    """A master, its replica and a sentinel."""
-
-    def __init__(self, *extra: str, password: str | None = None) -> None:
-        """Make them; nothing runs."""
-        options = ["--masterauth", password] if password else []
-        self.master = make_redis(*options, *extra, password=password, durable=True)
-        self.replica = make_redis(*extra, password=password, replica_of=self.master)
-        self._servers = ExitStack()
-
-    def start(self) -> Self:
-        """Start them and wait until the sentinel would let the replica take over."""
-        for server in (self.master, self.replica):
-            self._servers.enter_context(server)
-        until(lambda: has_all_of(self.replica, self.master))
-        self.sentinel = self._servers.enter_context(SentinelServer(self.master))
-        until(self._is_known)
-        return self
-
-    def _is_known(self) -> bool:
-        found = tell(self.sentinel, "SENTINEL", "REPLICAS", SERVICE)
-        return "master-link-status': 'ok'" in str(found).replace("b'", "'").replace("', '", "': '")
-
-    @property
-    def url(self) -> str:
-        """Where clients find it."""
-        who = self.master.url.partition("//")[2].partition("@")[0] + "@" if self.master.password else ""
-        return f"redis+sentinel://{who}{HOST}:{self.sentinel.port}/{SERVICE}"
-
-    def named(self) -> int:
-        """Give the port of the master that the sentinel names."""
-        found = tell(self.sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)
-        assert isinstance(found, (list, tuple))
-        return int(found[1])
-
-    def stop(self) -> None:
-        """End all of it."""
-        self._servers.close()
-
-
-@contextmanager
-def running_guarded(*extra: str, password: str | None = None) -> Iterator[Guarded]:
-    """Give a guarded master."""
-    try:
-        guarded = Guarded(*extra, password=password)
-    except ServerMissing as error:
-        missing_server(str(error))
-    try:
-        yield guarded.start()
-    finally:
-        guarded.stop()
