@@ -20,6 +20,7 @@ ID_BYTES = 16
 WRITER_BYTES = 8
 SESSION_BYTES_MAX = 1024
 MS = timedelta(milliseconds=1)
+_SECONDS_MAX = timedelta.max.total_seconds()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _VERSION_7 = 0x70
 _VARIANT_RFC = 0x80
@@ -114,7 +115,7 @@ def to_ms(value: timedelta | float | None, name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         raise ValueError(f"expected {name} as timedelta or seconds, found {type(value).__name__}")  # noqa: TRY004 (settled)
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if not 0 < seconds <= timedelta.max.total_seconds():
+    if not 0 < seconds <= _SECONDS_MAX:
         raise ValueError(f"expected {name} greater than zero (and finite), found {value!r}")
     return max(1, round(seconds * 1000))
 

@@ -10,6 +10,8 @@ import msgspec
 
 Ack = Literal["journal", "fsync", "backend"]
 Expiry = Literal["fixed", "sliding"]
+_ACKS: tuple[str, ...] = get_args(Ack)
+_EXPIRIES: tuple[str, ...] = get_args(Expiry)
 Role = Literal["process", "none", "sidecar"]
 """Who delivers: the process itself, another one, or this one for all others of the host."""
 
@@ -39,16 +41,16 @@ class Settings(msgspec.Struct, frozen=True):
 
 def checked_ack(ack: str) -> Ack:
     """Give a level of acknowledgement; `ValueError` naming those there are."""
-    if ack in get_args(Ack):
+    if ack in _ACKS:
         return cast("Ack", ack)
-    raise ValueError(f"expected ack to be one of {', '.join(get_args(Ack))}; found {ack!r}")
+    raise ValueError(f"expected ack to be one of {', '.join(_ACKS)}; found {ack!r}")
 
 
 def checked_expiry(expiry: str) -> Expiry:
     """Give a way of expiry; `ValueError` naming those there are."""
-    if expiry in get_args(Expiry):
+    if expiry in _EXPIRIES:
         return cast("Expiry", expiry)
-    raise ValueError(f"expected expiry to be one of {', '.join(get_args(Expiry))}; found {expiry!r}")
+    raise ValueError(f"expected expiry to be one of {', '.join(_EXPIRIES)}; found {expiry!r}")
 
 
 def checked_retain_ms(retain: timedelta | None) -> int | None:

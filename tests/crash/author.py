@@ -32,6 +32,8 @@ class Author:
         self._histories = [log.history(session) for session in SESSIONS]
         self._acks = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._number = 0
+        self.adding = False
+        """Whether it is in the middle of an add, so that an interrupt cannot cost the note of one."""
 
     def write(self, calls: int, *, pauses: bool = True) -> None:
         """Make so many calls of `add` and `add_many`."""
@@ -45,12 +47,14 @@ class Author:
         history, messages = self._drawn()
         ids: Sequence[bytes | str] = [UNKNOWN] * len(messages)
         try:
+            self.adding = True
             ids = self._add(history, messages)
         except AckTimeout as late:
             ids = [late.event_id]
         except JournalError:
             ids = [REFUSED] * len(messages)
         finally:
+            self.adding = False
             self._note(history, messages, ids)
 
     async def acall(self) -> None:

@@ -73,7 +73,12 @@ def is_interrupted_at_any_instant(place: Place) -> None:
     author = place.author("main")
     author.call()
     chance, deadline = random.Random(1), time.monotonic() + INTERRUPTED_S  # noqa: S311 (no secret)
-    signal.signal(signal.SIGALRM, _interrupt)
+
+    def interrupt(*_: object) -> None:
+        if author.adding:
+            raise Interrupt
+
+    signal.signal(signal.SIGALRM, interrupt)
     while time.monotonic() < deadline:
         _add_until_interrupted(author, chance.uniform(*PAUSE_S))
     signal.signal(signal.SIGALRM, signal.SIG_IGN)
@@ -82,13 +87,9 @@ def is_interrupted_at_any_instant(place: Place) -> None:
         raise RuntimeError("expected delivery to go on after interrupts, found it stuck")
 
 
-def _interrupt(*_: object) -> None:
-    raise Interrupt
-
-
 def _add_until_interrupted(author: Author, seconds: float) -> None:
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
         author.write(MANY, pauses=False)
     except Interrupt:
         return
