@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from redis import exceptions
 
 from eventlog.adapters.redis_cluster import Errand, Heard, Sends, Steps, Table
 from eventlog.adapters.redis_places import Address, Place, pools_behind
-from eventlog.adapters.redis_wire import Call, acall, pack
+from eventlog.adapters.redis_wire import Call, Way, acall, pack
 from eventlog.adapters.redis_words import redirection
 
 READ_TIMEOUT_S = 2.0
@@ -67,7 +67,7 @@ class Clients:
         self._forget()
 
     def _forget(self) -> None:
-        self._pools: dict[tuple[_Where, float], Any] = {}
+        self._ways: dict[tuple[_Where, float], Way] = {}
         self._loops: dict[asyncio.AbstractEventLoop, LoopPools] = {}
         self._asked = not self.place.may_be_cluster
         self._table = Table(self.place.seeds, self.place.remap) if self.place.seeds else None
@@ -79,35 +79,48 @@ class Clients:
 
     def after_fork(self) -> None:
         """Start anew without touching what there was, nor letting it be collected."""
-        _inherited.append((self._pools, self._loops))
+        _inherited.append((self._ways, self._loops))
         self._forget()
 
     def close(self) -> None:
         """Close what is connected; a loop's connections in that loop, when it next runs."""
-        pools = list(self._pools.values())
+        ways = list(self._ways.values())
         self._forget()
-        for pool in pools:
-            for behind in pools_behind(pool):
-                behind.disconnect()
+        for way in ways:
+            way.close()
 
     # one server
 
     def call(self, where: _Where, commands: Sequence[bytes], timeout_s: float) -> list[Any]:
         """Send commands to a node, or to the one server, and give their replies."""
-        return Call(self._pool(where, timeout_s), commands).replies()
+        return Call(self._way(where, timeout_s), commands).replies()
 
-    def _pool(self, where: _Where, timeout_s: float) -> Any:
-        pool = self._pools.get((where, timeout_s))
-        if pool is None:
-            connect_timeout_s = min(timeout_s, CONNECT_TIMEOUT_S)
-            pool = self._pools.setdefault((where, timeout_s), self.place.pool(where, timeout_s, connect_timeout_s))
-        return pool
+    def _way(self, where: _Where, timeout_s: float) -> Way:
+        way = self._ways.get((where, timeout_s))
+        if way is None:
+            self._leave_strangers()
+            pool = self.place.pool(where, timeout_s, min(timeout_s, CONNECT_TIMEOUT_S))
+            way = self._ways.setdefault((where, timeout_s), Way(pool))
+        return way
+
+    def _leave_strangers(self) -> None:
+        held = list(self._ways)
+        strangers = self._strangers([where for where, _ in held])
+        for key in held:
+            if key[0] in strangers and (way := self._ways.pop(key, None)):
+                way.pool.disconnect(inuse_connections=False)
+
+    def _strangers(self, connected: Collection[_Where]) -> set[_Where]:
+        """Give those that are no nodes of the cluster any more."""
+        return set(connected) - self._table.known if self._table is not None and self._table.version else set()
 
     async def _acall(self, where: _Where, commands: Sequence[bytes]) -> list[Any]:
         """Do as `call`, in the running loop."""
         held = await self._of_this_loop()
         pool = held.pools.get(where)
         if pool is None:
+            for stranger in self._strangers(held.pools):
+                await held.pools.pop(stranger).disconnect(inuse_connections=False)
             connect_timeout_s = min(READ_TIMEOUT_S, CONNECT_TIMEOUT_S)
             pool = held.pools[where] = self.place.async_pool(where, READ_TIMEOUT_S, connect_timeout_s)
         async with held.turns:
@@ -159,7 +172,7 @@ class Clients:
 
     def _hear(self, sends: Sends, timeout_s: float) -> Heard:
         """Send to all nodes, then wait for all."""
-        calls = {where: _caught(Call, self._pool(where, timeout_s), commands) for where, commands in sends.items()}
+        calls = {where: _caught(Call, self._way(where, timeout_s), commands) for where, commands in sends.items()}
         return {where: call if isinstance(call, Exception) else _caught(call.replies) for where, call in calls.items()}
 
     async def aexchange(self, owners: Sequence[str], commands: Sequence[bytes]) -> list[Any]:

@@ -52,6 +52,11 @@ class Table:
         """The nodes that own a slot."""
         return {owner for owner in self._owners if owner is not None}
 
+    @property
+    def known(self) -> set[Address]:
+        """The nodes that there are, replicas and seeds included."""
+        return set(self._known)
+
     def owner(self, slot: int) -> Address | None:
         """Give the node that serves a slot."""
         return self._owners[slot]
@@ -106,6 +111,7 @@ class Table:
             owners[first : last + 1] = addresses[:1] * (last + 1 - first)
             known += addresses
         self._known = list(dict.fromkeys([asked, *known, *self._seeds]))
+        self._rests = {address: rest for address, rest in self._rests.items() if address in self._known}
         self._owners, self.serves = owners, serves
         self.version += 1
 

@@ -6,6 +6,7 @@ Rules:
   no reply is ever taken for another's.
 * A connection that breaks in the middle is made once more, and everything sent again, which is harmless: it may have
   been dead since it was last used (a server that was restarted, an idle time-out). One that cannot be made is an error.
+* A connection to a master that became a replica is not used again: its name may lead elsewhere by now.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 import redis
 from redis import exceptions
+
+from eventlog.adapters.redis_places import pools_behind
 
 _HANGS_UP = "Protocol error"
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
@@ -35,14 +38,29 @@ def pack_zadd(key: bytes, records: Sequence[bytes]) -> bytes:
     return head + b"".join([b"$1\r\n0\r\n$%d\r\n%b\r\n" % (len(record), record) for record in records])
 
 
+class Way:
+    """Connections to one server, until they are closed."""
+
+    def __init__(self, pool: Any) -> None:
+        """Take a pool of them."""
+        self.pool = pool
+        self.is_open = True
+
+    def close(self) -> None:
+        """Close all of them, and have no call that is under way make a new one."""
+        self.is_open = False
+        for behind in pools_behind(self.pool):
+            behind.disconnect()
+
+
 class Call:
     """Commands on their way to one server; calls to several servers may be under way at once."""
 
-    def __init__(self, pool: redis.ConnectionPool, commands: Sequence[bytes]) -> None:
+    def __init__(self, way: Way, commands: Sequence[bytes]) -> None:
         """Send them."""
-        self._pool, self._packed, self._count = pool, [b"".join(commands)], len(commands)
+        self._way, self._packed, self._count = way, [b"".join(commands)], len(commands)
         self._broken: exceptions.ConnectionError | None = None
-        connection: Any = pool.get_connection(*_ARGUMENTS)
+        connection: Any = way.pool.get_connection(*_ARGUMENTS)
         self._connection = connection
         try:
             connection.send_packed_command(self._packed)
@@ -50,7 +68,7 @@ class Call:
             self._broken = error
         except BaseException:
             connection.disconnect()
-            pool.release(connection)
+            way.pool.release(connection)
             raise
 
     def replies(self) -> list[Any]:
@@ -61,7 +79,7 @@ class Call:
             self._connection.disconnect()
             raise
         finally:
-            self._pool.release(self._connection)
+            self._way.pool.release(self._connection)
 
     def _heard(self) -> list[Any]:
         try:
@@ -69,11 +87,8 @@ class Call:
                 return self._read()
         except exceptions.ConnectionError as error:
             self._broken = error
-        return self._again(self._broken)
-
-    def _again(self, error: exceptions.ConnectionError) -> list[Any]:
-        if isinstance(error, exceptions.AuthenticationError):
-            raise error
+        if isinstance(self._broken, exceptions.AuthenticationError) or not self._way.is_open:
+            raise self._broken
         self._connection.disconnect()
         self._connection.connect()
         self._connection.send_packed_command(self._packed)
@@ -81,11 +96,15 @@ class Call:
 
     def _read(self) -> list[Any]:
         read, replies = self._connection.read_response, []
+        refusals: list[exceptions.ResponseError] = []
         for _ in range(self._count):
             try:
                 replies.append(read())
             except exceptions.ResponseError as refusal:
                 replies.append(_checked(refusal))
+                refusals.append(refusal)
+        if _demoted(refusals):
+            self._connection.disconnect()
         return replies
 
 
@@ -121,6 +140,11 @@ async def _aconverse(connection: Any, packed: list[bytes], count: int) -> list[A
         except exceptions.ResponseError as refusal:
             replies.append(_checked(refusal))
     return replies
+
+
+def _demoted(refusals: Sequence[exceptions.ResponseError]) -> bool:
+    """Tell whether the server became a replica: whoever has its name or its address now is to be asked anew."""
+    return any(isinstance(refusal, exceptions.ReadOnlyError) for refusal in refusals)
 
 
 def _checked(refusal: exceptions.ResponseError) -> exceptions.ResponseError:

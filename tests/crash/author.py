@@ -26,11 +26,13 @@ CALLS_A_PAUSE = 12
 class Author:
     """One who adds; each process and each thread has its own."""
 
-    def __init__(self, log: EventLog, name: str, acks: Path, seed: str = "") -> None:
+    def __init__(self, log: EventLog, name: str, acks: Path, seed: str = "", *, waits: bool = False) -> None:
+        """Begin at number 0; one who `waits` does so for the store now and then."""
         self.name = name
         self._chance = Random(f"{seed}/{name}")  # noqa: S311 (to be repeated)
         self._histories = [log.history(session) for session in SESSIONS]
         self._acks = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._levels = (60, 4, int(waits))
         self._number = 0
         self.adding = False
         """Whether it is in the middle of an add, so that an interrupt cannot cost the note of one."""
@@ -72,7 +74,7 @@ class Author:
         return self._chance.choice(self._histories), [message(self.name, first + at, at, of) for at in range(of)]
 
     def _add(self, history: ChatHistory, messages: list[Message]) -> list[EventId]:
-        ack = self._chance.choices((None, "fsync", "backend"), (60, 4, 1))[0]
+        ack = self._chance.choices((None, "fsync", "backend"), self._levels)[0]
         values = [msgspec.to_builtins(each) for each in messages]
         if len(values) == 1:
             return [history.add(values[0], ack=ack)]

@@ -272,7 +272,6 @@ FORKS = (
     reads_then_forks_then_closes,
     uses_multiprocessing,
     serves_preloaded,
-    forks_like_a_storm,
 )
 CONCURRENT = (uses_threads, uses_tasks)
 ENDINGS = (
@@ -287,10 +286,9 @@ ENDINGS = (
     closes_in_a_handler,
     adds_in_a_handler,
     is_interrupted,
-    is_interrupted_at_any_instant,
-    closes_amid_adds,
 )
-SCRIPTS: dict[str, Callable[[Place], None]] = {script.__name__: script for script in (*FORKS, *CONCURRENT, *ENDINGS)}
+STORMS = (forks_like_a_storm, is_interrupted_at_any_instant, closes_amid_adds)
+SCRIPTS: dict[str, Callable[[Place], None]] = {script.__name__: script for script in (*FORKS, *CONCURRENT, *ENDINGS, *STORMS)}
 
 
 if __name__ == "__main__":

@@ -73,6 +73,6 @@ def test_a_program_ends_soon_although_its_store_is_away(ending: Callable[[Place]
     url, store = f"sqlite:///{tmp_path}/store.db", tmp_path / "store.db"
     store.mkdir()  # SQLite cannot open a folder
     seconds = run(ending.__name__, tmp_path, url)
-    assert seconds < ENDS_S + STARTS_S or ending.__name__ in {"is_interrupted_at_any_instant", "closes_amid_adds"}
+    assert seconds < ENDS_S + STARTS_S
     store.rmdir()
     holds(tmp_path, url)

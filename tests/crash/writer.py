@@ -59,7 +59,8 @@ def _drain(task: Task) -> int:
 
 def _write(task: Task) -> int:
     log = _open(task)
-    authors = [Author(log, f"{task.name}/{number}", task.acks, task.seed) for number in range(task.threads)]
+    names = [f"{task.name}/{number}" for number in range(task.threads)]
+    authors = [Author(log, name, task.acks, task.seed, waits=True) for name in names]
     threads = [Thread(target=author.write, args=(task.calls,)) for author in authors]
     for thread in threads:
         thread.start()

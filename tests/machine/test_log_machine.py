@@ -206,8 +206,10 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(loses_replies=st.booleans(), takes_half=st.booleans())
     def limp(self, loses_replies: bool, takes_half: bool) -> None:  # noqa: FBT001 - two independent faults
-        """Let the store lose its answers, or take the half of what it is given."""
+        """Let the store lose its answers, or take the half of what it is given; also when it just comes back."""
         self.store.loses_replies, self.store.takes_half = loses_replies, takes_half
+        self.store.down = False
+        self.outage.clear()
 
     @rule()
     def mend(self) -> None:
@@ -279,12 +281,14 @@ class LogMachine(RuleBasedStateMachine):
         fresh = [row.message for row in self.rows[session] if row.event_id in self.outage and row.kind == "stays"]
         assert set(expected) & set(fresh) <= set(found), "what was added in the outage is there"
 
-    @rule(session=sessions, history=histories, step_ms=st.sampled_from([0, *STEPS_MS]))
-    def answer(self, session: str, history: dict[str, Any], step_ms: int) -> None:
-        """Read, and add; the clock may be set in between."""
+    @rule(session=sessions, skew_ms=st.sampled_from(SKEWS_MS), step_ms=st.sampled_from([0, *STEPS_MS]))
+    def converse(self, session: str, skew_ms: int, step_ms: int) -> None:
+        """Hear a question of another host, read it, and answer; the clock may be set in between."""
+        self.step_clock(1000)
+        self.happen_elsewhere(session, "stays", skew_ms, 1)
         self.read(session)
         self.step_clock(step_ms)
-        self.add(session, history)
+        self.add(session, {})
 
     @rule(session=sessions, last=st.integers(0, 5))
     def read_last(self, session: str, last: int) -> None:

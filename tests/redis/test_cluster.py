@@ -8,11 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-import redis
 
 import eventlog
 from eventlog.adapters import redis_clients
-from eventlog.adapters.redis_cluster import Errand
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.records import HOUR_MS, eid, fixed
@@ -96,7 +94,7 @@ async def test_a_shard_that_is_down_takes_only_its_own_sessions_along(cluster: C
     dead = cluster.primaries[2]
     backend = backend_of(cluster.url)
     backend.append({name: messages(1) for name in MANY})
-    lost = {name for name in MANY if cluster.owner_of(name) is dead}
+    lost = cluster.of(dead, MANY)
     assert 0 < len(lost) < len(MANY)
     dead.kill()
     failed = backend.append({name: messages(2) for name in MANY})
@@ -149,7 +147,7 @@ def test_one_full_shard_fails_alone_and_all_of_them_as_a_whole(cluster: Cluster,
     """What one cannot take is held; where no node takes anything, everything waits in the journal."""
     backend = backend_of(cluster.url)
     masters = [node for node in cluster.nodes if role(node) == "master"]
-    full = {name for name in MANY if cluster.owner_of(name) is masters[0]}
+    full = cluster.of(masters[0], MANY)
     try:
         tell(masters[0], "CONFIG", "SET", "maxmemory", 1)
         failed = backend.append({name: messages(1) for name in MANY})
@@ -257,26 +255,3 @@ def test_each_event_loop_reads_with_connections_of_its_own(cluster: Cluster, bac
 
     for _ in range(3):
         assert asyncio.run(all_at_once()) == [messages(1)] * (3 * len(MANY))
-
-
-def test_a_node_that_leads_in_a_circle_is_left_in_the_end(cluster: Cluster, backend_of: Open) -> None:
-    """Two nodes that each name the other fail one session, for now."""
-    one, other = cluster.primaries[1:]
-    (session,) = cluster.sessions_on(one, 1)
-    backend = backend_of(cluster.url)
-    backend.append({session: messages(1)})
-    table = backend._clients._table
-    assert table is not None
-    errand = Errand(table, [session], [b"x"])
-    steps, hops = errand.steps(), 0
-    sends = next(steps, None)
-    while sends is not None:
-        (address,), hops = sends, hops + 1
-        elsewhere = other if address[1] == one.port else one
-        replies = [b"OK"] * (len(sends[address]) - 1) + [redis.ResponseError(f"ASK 1 127.0.0.1:{elsewhere.port}")]
-        try:
-            sends = steps.send({address: replies})
-        except StopIteration:
-            break
-    assert 2 < hops < 20
-    assert isinstance(errand.result()[0], redis.ResponseError)

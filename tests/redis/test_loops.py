@@ -13,9 +13,9 @@ from eventlog.adapters import redis_clients
 from eventlog.adapters.redis import RedisBackend
 from tests.contract.suite import ALL, messages
 from tests.redis.conftest import Open
-from tests.servers.redis_fleet import Cluster, tell
+from tests.servers.redis_fleet import Cluster, connections
 from tests.servers.redis_guarded import Guarded
-from tests.servers.redis_server import MakeRedis, RedisServer
+from tests.servers.redis_server import MakeRedis
 from tests.servers.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -31,13 +31,6 @@ for _ in range(3):
 assert not backend._clients._loops[list(backend._clients._loops)[-1]].pools
 backend.close()
 """
-
-
-def connections(server: RedisServer) -> int:
-    """Count the clients of a server, but for the one that asks."""
-    found = tell(server, "CLIENT", "LIST", "TYPE", "normal")
-    text = found.decode() if isinstance(found, bytes) else str(found)
-    return len(text.splitlines() if isinstance(found, bytes) else found) - 1  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["server", "cluster", "guarded"])

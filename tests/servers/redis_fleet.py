@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count, islice
 from typing import Self
 
 import redis
@@ -37,6 +36,13 @@ def role(server: RedisServer) -> str:
             return str(client.info("replication")["role"])
     except redis.ConnectionError:
         return ""
+
+
+def connections(server: RedisServer) -> int:
+    """Count the clients of a server, but for the one that asks."""
+    found = tell(server, "CLIENT", "LIST", "TYPE", "normal")
+    assert isinstance(found, bytes)
+    return len(found.splitlines()) - 1
 
 
 def has_all_of(replica: RedisServer, primary: RedisServer) -> bool:
@@ -159,12 +165,15 @@ class Cluster:
         (port,) = self.owners(slot_of(session))
         return next(node for node in self.nodes if node.port == port)
 
+    def of(self, node: RedisServer, sessions: Iterable[str]) -> set[str]:
+        """Give those sessions that a node serves, as it says."""
+        ranges = [(first, last) for first, last, port in self._ranges(node) if port == node.port]
+        return {name for name in sessions if any(first <= slot_of(name) <= last for first, last in ranges)}
+
     def sessions_on(self, node: RedisServer, number: int) -> list[str]:
         """Give ids of sessions that a node serves."""
-        ranges = [(first, last) for first, last, port in self._ranges(node) if port == node.port]
-        names = (f"session-{number}" for number in count())
-        mine = (name for name in names if any(first <= slot_of(name) <= last for first, last in ranges))
-        return list(islice(mine, number))
+        names = [f"session-{count}" for count in range(100 * number)]
+        return sorted(self.of(node, names))[:number]
 
     def flush(self) -> None:
         """Remove every key."""
