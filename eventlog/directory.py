@@ -71,7 +71,7 @@ class Folder:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self.path)
+            return [path.name for path in self.path.iterdir()]
         except FileNotFoundError:
             return []  # removed meanwhile
 

@@ -21,7 +21,7 @@ from threading import RLock
 from typing import NamedTuple
 
 from eventlog.clock import Clock
-from eventlog.errors import JournalError
+from eventlog.errors import Closed, JournalError
 from eventlog.events import EventId
 from eventlog.files import Files, write_all
 from eventlog.frames import HEADER_BYTES, SegmentHeader, new_header, pack_frame, pack_header
@@ -108,7 +108,7 @@ class Journal:
         self._synced = START
         self._folder_dirty = True
         self._sync_failure: OSError | None = None
-        self._broken = self._busy = False
+        self._broken = self._busy = self._closed = False
         self.doubtful = False
         """Whether a sync failed and what it was for has not been written again."""
         self._written_again = START
@@ -298,6 +298,8 @@ class Journal:
         self._sync_failure = error
 
     def _raise_sync_failure(self) -> None:
+        if self._closed:
+            raise Closed("expected an open log, found one that was closed")
         error, self._sync_failure = self._sync_failure, None
         raise _failure("sync what was written before to", self._folder, error or OSError()) from error
 
@@ -308,6 +310,7 @@ class Journal:
         finally:
             with self._lock:
                 self.abandon()
+                self._closed, self._sync_failure = True, OSError()  # stops who is about to append
 
     def abandon(self) -> None:
         """Let go of descriptors and pages without a sync: in a forked child, whose parent goes on writing."""

@@ -155,6 +155,7 @@ class SessionReader:
         self._seen = _Seen()
         self.incomplete_reads = 0
         self.quarantined: set[bytes] = set()
+        self._told: set[bytes] = set()
 
     def stored(self, key: str) -> None:
         """Ask a backend again that has just taken a batch: what was pending before is only there now."""
@@ -245,10 +246,15 @@ class SessionReader:
             if not is_damage(record, query.wall_ms):
                 self._clock.observe(query.encoded, record[:ID_BYTES], query.wall_ms)
                 return
+            self._tell_of(record[:ID_BYTES], "lies more than 24 h ahead of this clock; nothing follows it")
 
     def _reported(self, folded: Folded) -> Folded:
         for event_id in folded.quarantined:
-            if event_id not in self.quarantined:
-                self.quarantined.add(event_id)
-                logger.error("the body of event %s does not decode; the rest of the session is read", event_id.hex())
+            self.quarantined.add(event_id)
+            self._tell_of(event_id, "cannot be read; the rest of the session is")
         return folded
+
+    def _tell_of(self, event_id: bytes, what: str) -> None:
+        if event_id not in self._told:
+            self._told.add(event_id)
+            logger.error("event %s %s", event_id.hex(), what)

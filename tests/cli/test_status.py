@@ -7,6 +7,7 @@ import re
 import pytest
 
 import eventlog
+from eventlog.log import open_sidecar
 from eventlog.metrics import exposition
 from eventlog.standing import Standing, advice, in_words
 from eventlog.status import BackendStatus, State, Status
@@ -151,7 +152,7 @@ def test_a_sidecar_and_other_journals_are_seen(run: Eventlog) -> None:
         place = log.status().journal
     done = run("status", "--url", url)
     assert f"! another journal holds events for redis:127.0.0.1:1/0: eventlog drain --journal {place} " in done.stdout
-    with eventlog.log.open_sidecar(url) as sidecar:
+    with open_sidecar(url) as sidecar:
         eventually(lambda: sidecar.serving)
         assert "\neventlog_sidecar 1\n" in run("status", "--metrics", "--url", url).stdout
 

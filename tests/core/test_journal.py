@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from eventlog.codec import PERMANENT, encode_message
-from eventlog.errors import JournalError
+from eventlog.errors import Closed, JournalError
 from eventlog.follower import SegmentReader, segment_numbers
 from eventlog.journal import Journal, Key, index_path, segment_path
 from eventlog.rewriting import write_again
@@ -310,6 +310,17 @@ def test_records_that_have_ids_keep_them(journal: Journal, tmp_path: Path) -> No
     records = [said(event_id, "old") for event_id in (b"\x01" * 6 + b"\x70\0\x80" + bytes(7),)]
     journal.append_records(b"s", records)
     assert records_in(tmp_path) == records
+
+
+def test_a_closed_journal_refuses(journal: Journal) -> None:
+    """Whoever was about to append when it was closed gets `Closed`, and touches no descriptor of others."""
+    write(journal, "s", "x")
+    journal.close()
+    for _ in range(2):
+        with pytest.raises(Closed):
+            write(journal, "s", "late")
+        with pytest.raises(Closed):
+            journal.append_one(Key(b"s"), b"body", NOON_MS)
 
 
 def test_closing_syncs_and_lets_go(journal: Journal, disk: BadDisk) -> None:

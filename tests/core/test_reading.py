@@ -366,11 +366,17 @@ def test_what_was_read_sorts_before_also_when_the_clock_is_then_set_back(
     assert chat.messages() == ["the question", "the answer"]
 
 
-def test_a_message_from_beyond_tomorrow_is_shown_and_not_followed(log: EventLog, stores: list[Moody]) -> None:
-    """Its clock is damaged; what is added next keeps its own time."""
-    put(stores[0], said(eid(NOON_MS + DAY_MS + 1, 1, FOREIGN), "from a broken clock"))
+def test_a_message_from_beyond_tomorrow_is_shown_and_not_followed(
+    log: EventLog, stores: list[Moody], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its clock is damaged, which is told once; what is added next keeps its own time."""
+    broken = eid(NOON_MS + DAY_MS + 1, 1, FOREIGN)
+    put(stores[0], said(broken, "from a broken clock"))
     chat = log.history("s")
     assert chat.messages() == ["from a broken clock"]
+    assert chat.messages(last=1) == ["from a broken clock"]
+    assert caplog.text.count(broken.hex()) == 1
+    assert log.status().quarantined == 0, "it can be read"
     assert chat.add("now").ms == NOON_MS
     assert chat.messages() == ["now", "from a broken clock"]
 

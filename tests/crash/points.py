@@ -100,8 +100,8 @@ def _half_of_the_batch(append: Callable[..., Any], backend: Any, batch: Mapping[
 
 
 def _half_of_the_files(_: Callable[..., Any], path: Path) -> None:
-    for name in sorted(os.listdir(path))[::2]:
-        (Path(path) / name).unlink()
+    for found in sorted(Path(path).iterdir())[::2]:
+        found.unlink()
 
 
 def _is_segment(_files: Files, path: Path) -> bool:
@@ -141,7 +141,9 @@ def _around(what: str, owner: Any, name: str, nth_max: int, counts: Counts = _al
     return {f"{when} {what}": Point(owner, name, when, nth_max, counts, _nothing) for when in ("before", "after")}
 
 
-def _within(what: str, owner: Any, name: str, nth_max: int, half: Half, counts: Counts = _always) -> dict[str, Point]:
+def _within(  # noqa: PLR0913, PLR0917 (a row of the table below)
+    what: str, owner: Any, name: str, nth_max: int, half: Half, counts: Counts = _always
+) -> dict[str, Point]:
     """Give the three points around and in the middle of a call."""
     middle = {f"half way through {what}": Point(owner, name, "half way through", nth_max, counts, half)}
     return _around(what, owner, name, nth_max, counts) | middle

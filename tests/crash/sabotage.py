@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -28,7 +28,7 @@ def acknowledges_before_it_writes(task: Task) -> None:
     acks = os.open(task.acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     write = Journal._write
 
-    def early(self: Journal, key: Key, records: list[bytes]) -> None:
+    def early(self: Journal, key: Key, records: Sequence[bytes]) -> None:
         for record in records:
             told = msgspec.convert(msgspec.msgpack.decode(record[HEAD_BYTES:])[2], Message)
             os.write(acks, line(told.author, told.number, key.session.decode(), record[:ID_BYTES]))

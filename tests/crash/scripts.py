@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 import eventlog
@@ -57,7 +58,7 @@ def forks(place: Place) -> None:
     place.fill("before")
     pids = []
     for number in range(4):
-        pids.append(_child(lambda number=number: place.fill(f"child-{number}")))
+        pids.append(_child(partial(place.fill, f"child-{number}")))
         place.fill(f"parent-{number}")
     _wait(*pids)
 
@@ -66,7 +67,12 @@ def forks_grandchildren(place: Place) -> None:
     """A child that forks before its own first add, and one that forks after it."""
     place.fill("parent")
     _wait(_child(lambda: _wait(_child(lambda: place.fill("grandchild")))))
-    _wait(_child(lambda: (place.fill("child"), _wait(_child(lambda: place.fill("grandchild-2"))))))
+
+    def child() -> None:
+        place.fill("child")
+        _wait(_child(lambda: place.fill("grandchild-2")))
+
+    _wait(_child(child))
 
 
 def forks_from_a_thread(place: Place) -> None:
@@ -81,7 +87,12 @@ def forks_from_a_thread(place: Place) -> None:
 def forks_children_that_end_without_farewell(place: Place) -> None:
     """os._exit: neither atexit nor close."""
     place.fill("parent")
-    _wait(*(_child(lambda number=number: (place.fill(f"child-{number}"), os._exit(0))) for number in range(3)))
+
+    def child(number: int) -> None:
+        place.fill(f"child-{number}")
+        os._exit(0)
+
+    _wait(*(_child(partial(child, number)) for number in range(3)))
 
 
 def reads_then_forks_then_closes(place: Place) -> None:
@@ -108,10 +119,13 @@ def reads_then_forks_then_closes(place: Place) -> None:
 def uses_multiprocessing(place: Place) -> None:
     """Workers by spawn and by fork."""
     place.fill("parent")
-    for method in ("spawn", "fork"):
-        context = multiprocessing.get_context(method)
+    makers = {
+        "spawn": multiprocessing.get_context("spawn").Process,
+        "fork": multiprocessing.get_context("fork").Process,
+    }
+    for method, make in makers.items():
         names = [f"{method}-{number}" for number in range(2)]
-        workers = [context.Process(target=_worker, args=(str(place.path), place.url, name)) for name in names]
+        workers = [make(target=_worker, args=(str(place.path), place.url, name)) for name in names]
         for worker in workers:
             worker.start()
         for worker in workers:
@@ -135,7 +149,7 @@ def serves_preloaded(place: Place) -> None:
         os.write(tell, b"x")
         place.fill(name, MANY)
 
-    pids = [_child(lambda number=number: serve(f"worker-{number}")) for number in range(3)]
+    pids = [_child(partial(serve, f"worker-{number}")) for number in range(3)]
     for _ in pids:
         os.read(ready, 1)
     for pid in pids:
@@ -288,7 +302,9 @@ ENDINGS = (
     is_interrupted,
 )
 STORMS = (forks_like_a_storm, is_interrupted_at_any_instant, closes_amid_adds)
-SCRIPTS: dict[str, Callable[[Place], None]] = {script.__name__: script for script in (*FORKS, *CONCURRENT, *ENDINGS, *STORMS)}
+SCRIPTS: dict[str, Callable[[Place], None]] = {
+    script.__name__: script for script in (*FORKS, *CONCURRENT, *ENDINGS, *STORMS)
+}
 
 
 if __name__ == "__main__":

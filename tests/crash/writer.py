@@ -43,9 +43,7 @@ def _hurry() -> None:
 def _open(task: Task) -> EventLog:
     wall = partial(_behind, task.behind_ms)
     with patch("eventlog.log.EventLog", partial(EventLog, now_ms=wall)):
-        return eventlog.open(
-            *task.urls, journal=task.journal, max_journal_bytes=task.journal_bytes, max_block=BLOCK_S
-        )
+        return eventlog.open(*task.urls, journal=task.journal, max_journal_bytes=task.journal_bytes, max_block=BLOCK_S)
 
 
 def _behind(behind_ms: int) -> int:

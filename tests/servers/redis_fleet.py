@@ -132,7 +132,8 @@ class Cluster:
 
     def _info(self, node: RedisServer) -> str:
         with redis.Redis.from_url(node.url, socket_timeout=5) as client:
-            return "".join(f"{name}:{value}\r\n" for name, value in client.execute_command("CLUSTER INFO").items())
+            told: dict[str, str] = client.execute_command("CLUSTER INFO")
+            return "".join(f"{name}:{value}\r\n" for name, value in told.items())
 
     def id(self, node: RedisServer) -> str:
         """Give the name that the cluster has for a node."""
