@@ -1,311 +1,203 @@
-"""Programs that fork, run and end in the ways programs do; each is run by name in a process of its own.
+"""Programs that end in all the ways programs end; each is run by name in a process of its own.
 
-    python -m tests.crash.scripts NAME PLACE URL
+    python -m tests.crash.scripts NAME PLACE
 
-Each adds through authors (author.py), who write down what was acknowledged; the test compares that with the store.
-Where a script ends by itself in the middle of something, that something is an add.
+Each adds messages 0, 1, 2, ... to sessions and prints how many were acknowledged; the test counts them in the store.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
-from functools import partial
-from typing import NoReturn
+from pathlib import Path
 
 import eventlog
-from tests.crash.place import Place
-from tests.crash.storms import closes_amid_adds, forks_like_a_storm, is_interrupted_at_any_instant
-from tests.crash.tasks import SESSIONS
+from eventlog.log import EventLog
 
-MANY = 1 << 40
-SOON_S = 0.15
+COUNT = 200
 
 
-def _child(work: Callable[[], object]) -> int:
-    """Fork; the child works and ends as programs do."""
-    pid = os.fork()
-    if pid == 0:
-        work()
-        sys.exit()
-    return pid
+def open_log(place: Path) -> EventLog:
+    """Open the log that all of a script's processes share."""
+    return eventlog.open(f"sqlite:///{place}/store.db", journal=place / "journal")
 
 
-def _wait(*pids: int) -> None:
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-    if any(codes):
-        raise RuntimeError(f"expected children to end well, found {codes}")
+def fill(log: EventLog, session: str, count: int = COUNT) -> None:
+    """Add numbered messages and tell that they were acknowledged."""
+    chat = log.history(session)
+    for number in range(count):
+        chat.add(number)
+    tell(session, count)
 
 
-def _signal_soon(number: signal.Signals) -> None:
-    """Send this process a signal while it is in the middle of adding."""
-    timer = threading.Timer(SOON_S, os.kill, (os.getpid(), number))
-    timer.daemon = True
-    timer.start()
+def tell(session: str, count: int) -> None:
+    """Print what was acknowledged, whole, from any process."""
+    os.write(1, f"{session} {count}\n".encode())
 
 
-# forks
-
-
-def forks(place: Place) -> None:
+def forked(place: Path) -> None:
     """os.fork in the middle, with all threads running; parent and children go on."""
-    place.fill("before")
-    pids = []
+    log = open_log(place)
+    fill(log, "before")
+    children = []
     for number in range(4):
-        pids.append(_child(partial(place.fill, f"child-{number}")))
-        place.fill(f"parent-{number}")
-    _wait(*pids)
+        pid = os.fork()
+        if pid == 0:
+            fill(log, f"child-{number}")
+            sys.exit()
+        children.append(pid)
+        fill(log, f"parent-{number}")
+    for pid in children:
+        assert os.waitpid(pid, 0)[1] == 0
+    assert log.flush(20)
 
 
-def forks_grandchildren(place: Place) -> None:
-    """A child that forks before its own first add, and one that forks after it."""
-    place.fill("parent")
-    _wait(_child(lambda: _wait(_child(lambda: place.fill("grandchild")))))
-
-    def child() -> None:
-        place.fill("child")
-        _wait(_child(lambda: place.fill("grandchild-2")))
-
-    _wait(_child(child))
-
-
-def forks_from_a_thread(place: Place) -> None:
-    """The thread that forks is not the main one."""
-    place.fill("before")
-    thread = threading.Thread(target=lambda: _wait(_child(lambda: place.fill("child"))))
-    thread.start()
-    place.fill("meanwhile")
-    thread.join()
+def forked_and_killed(place: Path) -> None:
+    """Children that end without any farewell: the parent delivers what they left."""
+    log = open_log(place)
+    log.history("warm").add("up")
+    for number in range(3):
+        pid = os.fork()
+        if pid == 0:
+            fill(log, f"child-{number}")
+            os._exit(0)
+        os.waitpid(pid, 0)
+    deadline = time.monotonic() + 20
+    while len(log._backends["sqlite"].read("child-2", limit=COUNT)) < COUNT:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
-def forks_children_that_end_without_farewell(place: Place) -> None:
-    """os._exit: neither atexit nor close."""
-    place.fill("parent")
-
-    def child(number: int) -> None:
-        place.fill(f"child-{number}")
-        os._exit(0)
-
-    _wait(*(_child(partial(child, number)) for number in range(3)))
+def _worker(place: Path, name: str) -> None:
+    fill(open_log(place), name)
 
 
-def reads_then_forks_then_closes(place: Place) -> None:
-    """The parent has the store open, and closes while its child goes on."""
-    place.fill("parent")
-    place.log.flush(10)
-    place.log.history(SESSIONS[0]).messages()
-    (closed, close), (seen, see) = os.pipe(), os.pipe()
-
-    def child() -> None:
-        place.fill("child-before")
-        place.log.flush(10)
-        os.write(see, b"x")
-        os.read(closed, 1)
-        place.fill("child-after")
-
-    pid = _child(child)
-    os.read(seen, 1)
-    place.log.close()
-    os.write(close, b"x")
-    _wait(pid)
-
-
-def uses_multiprocessing(place: Place) -> None:
-    """Workers by spawn and by fork."""
-    place.fill("parent")
+def spawned(place: Path) -> None:
+    """multiprocessing, by spawn and by fork."""
+    log = open_log(place)
+    fill(log, "parent")
     makers = {
         "spawn": multiprocessing.get_context("spawn").Process,
         "fork": multiprocessing.get_context("fork").Process,
     }
     for method, make in makers.items():
-        names = [f"{method}-{number}" for number in range(2)]
-        workers = [make(target=_worker, args=(str(place.path), place.url, name)) for name in names]
+        workers = [make(target=_worker, args=(place, f"{method}-{number}")) for number in range(2)]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-            if worker.exitcode:
-                raise RuntimeError(f"expected a worker to end well, found {worker.exitcode}")
+            assert worker.exitcode == 0
+    assert log.flush(20)
 
 
-def _worker(path: str, url: str, name: str) -> None:
-    Place(path, url).fill(name)
-
-
-def serves_preloaded(place: Place) -> None:
-    """As a server with --preload: the master opens and reads, the workers add until SIGTERM, the master ends last."""
-    place.log.history(SESSIONS[0]).messages()
-    ready, tell = os.pipe()
-
-    def serve(name: str) -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-        place.fill(name)
-        os.write(tell, b"x")
-        place.fill(name, MANY)
-
-    pids = [_child(partial(serve, f"worker-{number}")) for number in range(3)]
-    for _ in pids:
-        os.read(ready, 1)
+def preloaded(place: Path) -> None:
+    """As gunicorn with preload: the master opens and reads, the workers write, the master ends last."""
+    log = open_log(place)
+    assert log.history("warm").messages() == []
+    pids = []
+    for number in range(3):
+        pid = os.fork()
+        if pid == 0:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+            fill(log, f"worker-{number}")
+            signal.pause()
+        pids.append(pid)
+    time.sleep(1)
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
-    _wait(*pids)
+    for pid in pids:
+        os.waitpid(pid, 0)
 
 
-# threads and tasks
-
-
-def uses_threads(place: Place) -> None:
-    """Sixteen of them on one log."""
-    threads = [threading.Thread(target=place.fill, args=(f"thread-{number}",)) for number in range(16)]
+def threaded(place: Path) -> None:
+    """Sixteen threads, each with a session of its own."""
+    log = open_log(place)
+    threads = [threading.Thread(target=fill, args=(log, f"thread-{number}")) for number in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def uses_tasks(place: Place) -> None:
-    """Sixty-four tasks in one event loop, which add and read."""
-    asyncio.run(_tasks(place))
+def tasks(place: Path) -> None:
+    """Sixty-four tasks in one event loop."""
+
+    async def task(log: EventLog, name: str) -> None:
+        chat = log.history(name)
+        for number in range(20):
+            await chat.aadd(number)
+            assert len(await chat.amessages(last=3)) == min(3, number + 1)
+        tell(name, 20)
+
+    async def main() -> None:
+        async with open_log(place) as log:
+            await asyncio.gather(*(task(log, f"task-{number}") for number in range(64)))
+
+    asyncio.run(main())
 
 
-async def _tasks(place: Place) -> None:
-    async with place.log:
-        await asyncio.gather(*(_task(place, number) for number in range(64)))
-
-
-async def _task(place: Place, number: int) -> None:
-    author = place.author(f"task-{number}")
-    for _ in range(20):
-        await author.acall()
-
-
-# endings
-
-
-def returns(place: Place) -> None:
-    """Just end."""
-    place.fill("main")
-
-
-def exits(place: Place) -> None:
-    """sys.exit."""
-    place.fill("main")
+def exits(place: Path) -> None:
+    """sys.exit in the middle of it."""
+    fill(open_log(place), "s")
     sys.exit()
 
 
-def raises(place: Place) -> None:
-    """An exception that nobody catches."""
-    place.fill("main")
+def raises(place: Path) -> None:
+    """End by an exception that nobody catches."""
+    fill(open_log(place), "s")
     raise RuntimeError("nobody catches this")
 
 
-def exits_without_farewell(place: Place) -> None:
+def returns(place: Path) -> None:
+    """Just end."""
+    fill(open_log(place), "s")
+
+
+def terminated(place: Path) -> None:
+    """SIGTERM with the default action."""
+    fill(open_log(place), "s")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def terminated_with_handler(place: Path) -> None:
+    """SIGTERM with a handler that exits, as servers have."""
+    log = open_log(place)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    fill(log, "s")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def exits_from_a_thread(place: Path) -> None:
     """os._exit under the feet of all threads."""
-    place.fill("main")
+    log = open_log(place)
+    fill(log, "s")
     os._exit(0)
 
 
-def exits_while_daemon_threads_add(place: Place) -> None:
-    """They add until the interpreter is gone."""
-    for number in range(4):
-        threading.Thread(target=_add_until_closed, args=(place, f"daemon-{number}"), daemon=True).start()
-    place.fill("main")
-
-
-def _add_until_closed(place: Place, name: str) -> None:
-    try:
-        place.fill(name, MANY)
-    except eventlog.EventLogError:
-        return
-
-
-def adds_at_exit(place: Place) -> None:
-    """A program's own atexit still adds."""
-    atexit.register(place.fill, "at-exit")
-    place.fill("main")
-
-
-def is_terminated(place: Place) -> None:
-    """SIGTERM, and nobody handles it."""
-    _signal_soon(signal.SIGTERM)
-    place.fill("main", MANY)
-
-
-def exits_in_a_handler(place: Place) -> None:
-    """SIGTERM raises SystemExit in the middle of an add, as in most servers."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    _signal_soon(signal.SIGTERM)
-    place.fill("main", MANY)
-
-
-def closes_in_a_handler(place: Place) -> None:
-    """SIGTERM closes the log in the middle of an add, then exits."""
-
-    def end(*_: object) -> NoReturn:
-        place.log.close()
-        sys.exit()
-
-    signal.signal(signal.SIGTERM, end)
-    _signal_soon(signal.SIGTERM)
-    place.fill("main", MANY)
-
-
-def adds_in_a_handler(place: Place) -> None:
-    """Signals come in the middle of adds, and their handler adds too."""
-    author, idle = place.author("handler"), [True]
-
-    def handle(*_: object) -> None:
-        if idle:
-            idle.pop()
-            author.call()
-            idle.append(True)
-
-    signal.signal(signal.SIGALRM, handle)
-    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-    place.fill("main", 3000)
-    signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def is_interrupted(place: Place) -> None:
-    """Ctrl-C in the middle of an add."""
-    _signal_soon(signal.SIGINT)
-    place.fill("main", MANY)
-
-
-FORKS = (
-    forks,
-    forks_grandchildren,
-    forks_from_a_thread,
-    forks_children_that_end_without_farewell,
-    reads_then_forks_then_closes,
-    uses_multiprocessing,
-    serves_preloaded,
-)
-CONCURRENT = (uses_threads, uses_tasks)
-ENDINGS = (
-    returns,
-    exits,
-    raises,
-    exits_without_farewell,
-    exits_while_daemon_threads_add,
-    adds_at_exit,
-    is_terminated,
-    exits_in_a_handler,
-    closes_in_a_handler,
-    adds_in_a_handler,
-    is_interrupted,
-)
-STORMS = (forks_like_a_storm, is_interrupted_at_any_instant, closes_amid_adds)
-SCRIPTS: dict[str, Callable[[Place], None]] = {
-    script.__name__: script for script in (*FORKS, *CONCURRENT, *ENDINGS, *STORMS)
+SCRIPTS: dict[str, Callable[[Path], None]] = {
+    script.__name__: script
+    for script in (
+        forked,
+        forked_and_killed,
+        spawned,
+        preloaded,
+        threaded,
+        tasks,
+        exits,
+        raises,
+        returns,
+        terminated,
+        terminated_with_handler,
+        exits_from_a_thread,
+    )
 }
 
 
 if __name__ == "__main__":
-    SCRIPTS[sys.argv[1]](Place(*sys.argv[2:]))
+    SCRIPTS[sys.argv[1]](Path(sys.argv[2]))
