@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 
 import eventlog
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo_server import HOST, RedisServer
+from eventlog.demo_server import HOST
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.tools import eventually
@@ -35,36 +35,9 @@ async def works(backend: RedisBackend, session: str = "s") -> None:
     backend.close()
 
 
-async def test_tls_with_a_certificate_that_is_trusted(
-    redis_server: RedisServer, certificate: Certificate, backend_of: Open
-) -> None:
-    """By a URL and by a client; one that nobody trusts is told as such and not gone round."""
-    with TlsFront(redis_server.port, certificate) as front:
-        at = f"{HOST}:{front.port}/7"
-        await works(backend_of(f"rediss://{at}?ssl_ca_certs={certificate.certificate}"))
-        await works(backend_of(f"rediss://{at}?ssl_cert_reqs=none&ssl_check_hostname=false"))
-        client = redis.Redis(HOST, front.port, db=7, ssl=True, ssl_ca_certs=str(certificate.certificate))
-        await works(RedisBackend(client))
-        assert RedisBackend(client).identity == f"redis:{HOST}:{front.port}/7"
-        for call in ("read", "aread"):
-            with pytest.raises(BackendUnavailable, match="a certificate that is not trusted"):
-                await anyhow(backend_of(f"rediss://{at}"), call)
-
-
 async def anyhow(backend: RedisBackend, call: str) -> list[bytes]:
     """Read, one way or the other."""
     return await backend.aread("s", limit=1) if call == "aread" else backend.read("s", limit=1)
-
-
-async def test_tls_with_a_certificate_of_the_client(
-    redis_server: RedisServer, certificate: Certificate, backend_of: Open
-) -> None:
-    """Servers may ask for one."""
-    with TlsFront(redis_server.port, certificate, mutual=True) as front:
-        url = f"rediss://{HOST}:{front.port}/7?ssl_ca_certs={certificate.certificate}"
-        await works(backend_of(f"{url}&ssl_certfile={certificate.certificate}&ssl_keyfile={certificate.key}"))
-        with pytest.raises(BackendUnavailable):
-            backend_of(url).append({"s": messages(1)})
 
 
 async def test_tls_to_a_cluster_goes_to_each_node(certificate: Certificate, backend_of: Open) -> None:
