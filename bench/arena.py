@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Self
 
 from bench.players import referee
-from eventlog.demo_server import HOST, RedisServer
+from eventlog.demo.server import HOST, RedisServer
 from eventlog.place import file_system_of
 
 ROUND_TRIP_S = 0.001

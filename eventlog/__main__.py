@@ -1,6 +1,6 @@
 """Room: `python -m eventlog`, the same as the command `eventlog`."""
 
-from eventlog.cli import main
+from eventlog.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ import pytest
 
 from eventlog.adapters import langchain_logs
 from eventlog.adapters.langchain import RedisChatMessageHistory
-from eventlog.demo_server import hold_port
+from eventlog.demo.server import hold_port
 
 
 @pytest.fixture(autouse=True)

@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console
 
 import eventlog
-from eventlog.demo_check import Verdict, check
-from eventlog.demo_sabotage import Sabotage, spoil
-from eventlog.demo_screen import Note, Screen, Second
-from eventlog.demo_server import ServerMissing, server_program
-from eventlog.demo_talk import conversation
-from eventlog.demo_writer import Task, Writer, p99_us, time_class
+from eventlog.demo.check import Verdict, check
+from eventlog.demo.sabotage import Sabotage, spoil
+from eventlog.demo.screen import Note, Screen, Second
+from eventlog.demo.server import ServerMissing, server_program
+from eventlog.demo.talk import conversation
+from eventlog.demo.writer import Task, Writer, p99_us, time_class
 from tests.cli.running import COMMAND, Eventlog, environment
 from tests.servers.missing import missing_server
 

@@ -138,4 +138,4 @@ def test_help_loads_no_client_and_no_demo() -> None:
     """So that it comes at once."""
     script = "import sys, eventlog.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment())
-    assert not {"redis", "langchain_core", "eventlog.demo"} & set(done.stdout.decode().split())
+    assert not {"redis", "langchain_core", "eventlog.demo.show"} & set(done.stdout.decode().split())

@@ -7,9 +7,9 @@ import re
 import pytest
 
 import eventlog
+from eventlog.cli.metrics import exposition
+from eventlog.cli.standing import Standing, advice, in_words
 from eventlog.log import open_sidecar
-from eventlog.metrics import exposition
-from eventlog.standing import Standing, advice, in_words
 from eventlog.status import BackendStatus, State, Status
 from tests.cli.fleet import eventually
 from tests.cli.running import Eventlog

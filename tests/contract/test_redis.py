@@ -9,7 +9,7 @@ import redis
 
 from eventlog.adapters import from_url
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo_server import hold_port
+from eventlog.demo.server import hold_port
 from eventlog.errors import BackendUnavailable, ConfigurationError
 from tests.contract.redis_laws import RedisLaws
 from tests.contract.suite import ALL, PASSWORD, messages

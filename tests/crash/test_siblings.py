@@ -14,7 +14,7 @@ import pytest
 import redis
 
 import eventlog
-from eventlog.demo_server import RedisServer
+from eventlog.demo.server import RedisServer
 from tests.core.tools import eventually
 
 ROOT = Path(__file__).parents[2]

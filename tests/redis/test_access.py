@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 
 import eventlog
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo_server import HOST
+from eventlog.demo.server import HOST
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.tools import eventually

@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 
 from eventlog.adapters import from_url
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo_server import hold_port
+from eventlog.demo.server import hold_port
 from tests.contract.redis_laws import RedisLaws
 from tests.contract.suite import PASSWORD
 from tests.servers.redis_fleet import Cluster

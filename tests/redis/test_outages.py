@@ -14,7 +14,7 @@ import eventlog
 from eventlog.adapters import redis_clients
 from eventlog.adapters.redis import RedisBackend
 from eventlog.adapters.redis_wire import pack
-from eventlog.demo_server import HOST
+from eventlog.demo.server import HOST
 from eventlog.errors import BackendUnavailable, EventRejected, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.records import NOON_MS, eid, said

@@ -10,7 +10,7 @@ from redis.sentinel import Sentinel
 
 import eventlog
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo_server import HOST, hold_port
+from eventlog.demo.server import HOST, hold_port
 from eventlog.errors import BackendUnavailable
 from tests.contract.suite import ALL, messages
 from tests.redis.conftest import Open

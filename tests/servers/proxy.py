@@ -21,7 +21,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
-from eventlog.demo_server import HOST, hold_port
+from eventlog.demo.server import HOST, hold_port
 
 CHUNK_BYTES = 256 * 1024
 LINE_CHUNKS = 1024

@@ -9,7 +9,7 @@ from typing import Any, Self
 import redis
 from redis.crc import key_slot
 
-from eventlog.demo_server import HOST, RedisServer, hold_port
+from eventlog.demo.server import HOST, RedisServer, hold_port
 from tests.servers.redis_server import make_redis
 from tests.servers.waiting import until
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from eventlog.demo_server import HOST, RedisServer
+from eventlog.demo.server import HOST, RedisServer
 from tests.servers.redis_fleet import has_all_of, tell
 from tests.servers.redis_server import make_redis
 from tests.servers.waiting import until

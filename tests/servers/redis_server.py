@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eventlog.demo_server import RedisServer, ServerMissing
+from eventlog.demo.server import RedisServer, ServerMissing
 from tests.servers.missing import missing_server
 
 __all__ = ["MakeRedis", "RedisServer", "make_redis"]

@@ -19,7 +19,7 @@ from tests.servers.waiting import until
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
-from eventlog.demo_server import RedisServer
+from eventlog.demo.server import RedisServer
 server = RedisServer().start()
 print(server.port, flush=True)
 input()

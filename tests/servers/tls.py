@@ -14,7 +14,7 @@ from threading import Thread
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from eventlog.demo_server import HOST, hold_port
+from eventlog.demo.server import HOST, hold_port
 from tests.servers.missing import missing_server
 
 _CHUNK_BYTES = 1 << 18

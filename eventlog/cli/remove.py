@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from eventlog.cli_common import JournalDir, Json, Url, Yes, confirm, opened
+from eventlog.cli.common import JournalDir, Json, Url, Yes, confirm, opened
+from eventlog.cli.removing import Arrivals, wait_for_cut
+from eventlog.cli.showing import as_json, counted, lag, one_line
+from eventlog.cli.telling import tell
+from eventlog.cli.waiting import sessions_done
 from eventlog.compacting import Compacted
 from eventlog.errors import BackendUnavailable
-from eventlog.removing import Arrivals, wait_for_cut
-from eventlog.showing import as_json, counted, lag, one_line
-from eventlog.telling import tell
-from eventlog.waiting import sessions_done
 
 
 def erase(  # noqa: PLR0913 (the options of a command)

@@ -26,9 +26,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from eventlog.cli.showing import counted, lag
 from eventlog.errors import EventLogError
 from eventlog.log import EventLog
-from eventlog.showing import counted, lag
 from eventlog.status import BackendStatus, Status
 
 _LOOK_EVERY_S = 0.2

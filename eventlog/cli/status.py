@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from eventlog.cli_common import JournalDir, Json, Url, opened
+from eventlog.cli.common import JournalDir, Json, Url, opened
+from eventlog.cli.metrics import exposition
+from eventlog.cli.showing import as_json, console
+from eventlog.cli.standing import Standing, look
+from eventlog.cli.watching import screen, show
 from eventlog.errors import ConfigurationError
-from eventlog.metrics import exposition
-from eventlog.showing import as_json, console
-from eventlog.standing import Standing, look
-from eventlog.watching import screen, show
 
 
 def status(  # noqa: PLR0913 (the options of a command)

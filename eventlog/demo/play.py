@@ -7,10 +7,10 @@ from collections.abc import Callable
 from time import monotonic, sleep
 
 import eventlog
-from eventlog.demo_company import Company, WriterProcess
-from eventlog.demo_screen import Note, Screen, Second
-from eventlog.demo_server import RedisServer
-from eventlog.demo_writer import Measured, p99_us
+from eventlog.demo.company import Company, WriterProcess
+from eventlog.demo.screen import Note, Screen, Second
+from eventlog.demo.server import RedisServer
+from eventlog.demo.writer import Measured, p99_us
 from eventlog.errors import EventLogError
 from eventlog.log import EventLog
 from eventlog.status import BackendStatus

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from eventlog.adapters import missing
 from eventlog.codec import decode
-from eventlog.demo_writer import Task
+from eventlog.demo.writer import Task
 from eventlog.events import ID_BYTES, MessageAdded
 
 try:

@@ -19,7 +19,7 @@ from time import monotonic, perf_counter_ns
 import msgspec
 
 import eventlog
-from eventlog.demo_talk import conversation
+from eventlog.demo.talk import conversation
 from eventlog.errors import EventLogError
 
 TELL_EVERY_S = 0.25

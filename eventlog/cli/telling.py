@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from typing import TextIO
 from urllib.parse import unquote
 
+from eventlog.cli.showing import as_json, one_line
 from eventlog.errors import ConfigurationError, EventLogError
-from eventlog.showing import as_json, one_line
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 _USER_PART = re.compile(r"//([^\s/]*)@|//(\S*)@")

@@ -20,14 +20,14 @@ from rich.console import Console
 from rich.text import Text
 
 import eventlog
-from eventlog.demo_check import Verdict, check
-from eventlog.demo_company import ADDS_PER_S, SESSIONS, WRITERS, Company
-from eventlog.demo_play import SERVER_BACK, SERVER_KILLED, WRITER_KILLED, Play
-from eventlog.demo_sabotage import Sabotage, spoil
-from eventlog.demo_screen import Screen
-from eventlog.demo_server import RedisServer
-from eventlog.demo_talk import conversation
-from eventlog.showing import console, show_messages
+from eventlog.cli.showing import console, show_messages
+from eventlog.demo.check import Verdict, check
+from eventlog.demo.company import ADDS_PER_S, SESSIONS, WRITERS, Company
+from eventlog.demo.play import SERVER_BACK, SERVER_KILLED, WRITER_KILLED, Play
+from eventlog.demo.sabotage import Sabotage, spoil
+from eventlog.demo.screen import Screen
+from eventlog.demo.server import RedisServer
+from eventlog.demo.talk import conversation
 
 TTL_S = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from eventlog.cli.showing import counted, lag, size
 from eventlog.directory import Folder
 from eventlog.follower import segment_numbers
 from eventlog.locks import is_locked
 from eventlog.log import EventLog
 from eventlog.place import backend_key
-from eventlog.showing import counted, lag, size
 from eventlog.status import BackendStatus, Status
 
 FULL_SOON = 0.8

@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from eventlog.aside import DeadLetter
-from eventlog.cli_common import JournalDir, Json, Url, Yes, confirm, opened
+from eventlog.cli.common import JournalDir, Json, Url, Yes, confirm, opened
+from eventlog.cli.letters import Letter, Outcome, event_of, letters_of, told
+from eventlog.cli.showing import as_json, console, counted, one_line, show_fields, show_messages, size
+from eventlog.cli.watching import age
 from eventlog.errors import BackendError, ConfigurationError
 from eventlog.events import EventId, MessageAdded
-from eventlog.letters import Letter, Outcome, event_of, letters_of, told
 from eventlog.log import EventLog
-from eventlog.showing import as_json, console, counted, one_line, show_fields, show_messages, size
-from eventlog.watching import age
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

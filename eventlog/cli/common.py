@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 
 import eventlog
+from eventlog.cli.showing import one_line
 from eventlog.errors import ConfigurationError, EventLogError
 from eventlog.log import EventLog
-from eventlog.showing import one_line
 
 LOAD_WAITS_S = 60.0
 

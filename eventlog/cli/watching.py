@@ -9,8 +9,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eventlog.showing import one_line, show_status, size
-from eventlog.standing import FULL_SOON, Standing, advice, in_words, room, who_delivers
+from eventlog.cli.showing import one_line, show_status, size
+from eventlog.cli.standing import FULL_SOON, Standing, advice, in_words, room, who_delivers
 from eventlog.status import BackendStatus
 
 _HALF_MINUTE_S, _MINUTE_S, _HOUR_S, _DAY_S = 30.0, 60.0, 3600.0, 86_400.0

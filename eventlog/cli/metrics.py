@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from eventlog.standing import Standing
+from eventlog.cli.standing import Standing
 from eventlog.status import BackendStatus
 
 _STATES = ("ok", "retrying", "down")

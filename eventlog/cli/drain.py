@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from eventlog import rebinding
-from eventlog.cli_common import JournalDir, Json, Timeout, Url, Yes, confirm, opened, readable_urls
+from eventlog.cli import rebinding
+from eventlog.cli.common import JournalDir, Json, Timeout, Url, Yes, confirm, opened, readable_urls
+from eventlog.cli.following import follow as deliver_until
+from eventlog.cli.following import until_signalled
+from eventlog.cli.rebinding import Waiting
+from eventlog.cli.showing import as_json, counted, one_line
+from eventlog.cli.telling import log_to_stdout
+from eventlog.cli.waiting import slowest_of, wait_until_delivered
 from eventlog.errors import ConfigurationError
-from eventlog.following import follow as deliver_until
-from eventlog.following import until_signalled
 from eventlog.log import open_sidecar
-from eventlog.rebinding import Waiting
-from eventlog.showing import as_json, counted, one_line
-from eventlog.telling import log_to_stdout
-from eventlog.waiting import slowest_of, wait_until_delivered
 
 
 def drain(  # noqa: PLR0913 (the options of a command)

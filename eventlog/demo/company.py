@@ -13,7 +13,7 @@ from typing import IO, Self
 
 import msgspec
 
-from eventlog.demo_writer import Measured, Task
+from eventlog.demo.writer import Measured, Task
 from eventlog.errors import EventLogError
 from eventlog.events import EventId
 
@@ -39,7 +39,7 @@ class WriterProcess:
         self._said = Path(task.acks).with_suffix(".log")
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "eventlog.demo_writer"],
+                [sys.executable, "-m", "eventlog.demo.writer"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=said,

@@ -1,6 +1,6 @@
 """Room: the command `eventlog`. It reads arguments, opens a log, calls what does the work, and ends with a code.
 
-What operators need is in cli_status, cli_drain, cli_letters and cli_remove; what all share is in cli_common.
+What operators need is in status, drain, dead_letters and remove; what all share is in common.
 
 Rules:
 * 0: done. 1: it failed. 2: it was asked for wrongly (an option, a URL, a journal that is not fit). 130: Ctrl-C.
@@ -22,17 +22,17 @@ from typing import Annotated, cast
 import typer
 
 import eventlog
-from eventlog.cli_common import JournalDir, Json, Timeout, To, Url, opened
-from eventlog.cli_drain import drain
-from eventlog.cli_letters import app as dead_letters
-from eventlog.cli_remove import compact, erase
-from eventlog.cli_status import status
+from eventlog.cli.common import JournalDir, Json, Timeout, To, Url, opened
+from eventlog.cli.dead_letters import app as dead_letters
+from eventlog.cli.drain import drain
+from eventlog.cli.loading import Loader
+from eventlog.cli.remove import compact, erase
+from eventlog.cli.showing import as_json, console, counted, one_line, show_messages
+from eventlog.cli.status import status
+from eventlog.cli.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
+from eventlog.cli.waiting import bytes_read, wait_until_delivered
 from eventlog.errors import BackendUnavailable
 from eventlog.events import EventId
-from eventlog.loading import Loader
-from eventlog.showing import as_json, console, counted, one_line, show_messages
-from eventlog.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
-from eventlog.waiting import bytes_read, wait_until_delivered
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -54,7 +54,7 @@ def demo(
 
     Takes half a minute, needs the packages of chat-eventlog[demo], leaves nothing behind.
     """
-    from eventlog.demo import run  # noqa: PLC0415 (no other command needs it)
+    from eventlog.demo.show import run  # noqa: PLC0415 (no other command needs it)
 
     raise typer.Exit(run(seconds, sabotage))
 

@@ -1,0 +1,1 @@
+"""Room: the show that `eventlog demo` gives."""
