@@ -12,7 +12,8 @@ Rules:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -52,6 +53,16 @@ class Way:
         for behind in pools_behind(self.pool):
             behind.disconnect()
 
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Have whatever redis-py trips over, when a connection was taken from it by `close`, be told as that."""
+        try:
+            yield
+        except (AttributeError, TypeError, ValueError) as error:
+            if self.is_open:
+                raise
+            raise exceptions.ConnectionError("closed while it was used") from error
+
 
 class Call:
     """Commands on their way to one server; calls to several servers may be under way at once."""
@@ -60,7 +71,8 @@ class Call:
         """Send them."""
         self._way, self._packed, self._count = way, [b"".join(commands)], len(commands)
         self._broken: exceptions.ConnectionError | None = None
-        connection: Any = way.pool.get_connection(*_ARGUMENTS)
+        with way.used():
+            connection: Any = way.pool.get_connection(*_ARGUMENTS)
         self._connection = connection
         try:
             connection.send_packed_command(self._packed)
@@ -74,7 +86,8 @@ class Call:
     def replies(self) -> list[Any]:
         """Wait for the reply of each."""
         try:
-            return self._heard()
+            with self._way.used():
+                return self._heard()
         except BaseException:
             self._connection.disconnect()
             raise

@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-TIMES = {"quick": 1, "ci": 4, "night": 100}
+TIMES = {"quick": 1, "ci": 4, "night": 50}
 
 
 def examples(count: int, steps: int = 50) -> settings:

@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 
 import eventlog
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo.server import HOST
+from eventlog.demo.server import HOST, RedisServer
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.tools import eventually
@@ -24,6 +24,8 @@ SECRET = "s3cret: pa55@/word"  # noqa: S105 - it guards nothing
 QUOTED = "s3cret%3A%20pa55%40%2Fword"
 RIGHTS = ("~eventlog:*", "resetchannels", "+zadd", "+zrange", "+pexpireat", "+zremrangebylex", "+scan", "+select")
 
+CLUSTER_RIGHTS = ("+cluster|slots", "+cluster|info")
+
 
 async def works(backend: RedisBackend, session: str = "s") -> None:
     """Write, read both ways, list, and look for clears."""
@@ -35,9 +37,36 @@ async def works(backend: RedisBackend, session: str = "s") -> None:
     backend.close()
 
 
+async def test_tls_with_a_certificate_that_is_trusted(
+    redis_server: RedisServer, certificate: Certificate, backend_of: Open
+) -> None:
+    """By a URL and by a client; one that nobody trusts is told as such and not gone round."""
+    with TlsFront(redis_server.port, certificate) as front:
+        at = f"{HOST}:{front.port}/7"
+        await works(backend_of(f"rediss://{at}?ssl_ca_certs={certificate.certificate}"))
+        await works(backend_of(f"rediss://{at}?ssl_cert_reqs=none&ssl_check_hostname=false"))
+        client = redis.Redis(HOST, front.port, db=7, ssl=True, ssl_ca_certs=str(certificate.certificate))
+        await works(RedisBackend(client))
+        assert RedisBackend(client).identity == f"redis:{HOST}:{front.port}/7"
+        for call in ("read", "aread"):
+            with pytest.raises(BackendUnavailable, match="a certificate that is not trusted"):
+                await anyhow(backend_of(f"rediss://{at}"), call)
+
+
 async def anyhow(backend: RedisBackend, call: str) -> list[bytes]:
     """Read, one way or the other."""
     return await backend.aread("s", limit=1) if call == "aread" else backend.read("s", limit=1)
+
+
+async def test_tls_with_a_certificate_of_the_client(
+    redis_server: RedisServer, certificate: Certificate, backend_of: Open
+) -> None:
+    """Servers may ask for one."""
+    with TlsFront(redis_server.port, certificate, mutual=True) as front:
+        url = f"rediss://{HOST}:{front.port}/7?ssl_ca_certs={certificate.certificate}"
+        await works(backend_of(f"{url}&ssl_certfile={certificate.certificate}&ssl_keyfile={certificate.key}"))
+        with pytest.raises(BackendUnavailable):
+            backend_of(url).append({"s": messages(1)})
 
 
 async def test_tls_to_a_cluster_goes_to_each_node(certificate: Certificate, backend_of: Open) -> None:
@@ -115,9 +144,10 @@ async def test_a_wrong_password_and_missing_rights_are_told_apart(own_redis: Mak
 def test_rights_that_are_missing_in_a_cluster_concern_all_of_it(cluster: Cluster, backend_of: Open) -> None:
     """They are the same on every node, so nothing is held: all waits."""
     for node in cluster.nodes:
-        tell(node, "ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", "+cluster", "+zrange")
+        tell(node, "ACL", "SETUSER", "app", "on", f">{SECRET}", "~*", *CLUSTER_RIGHTS, "+zrange")
     backend = backend_of(cluster.url.replace("redis://", f"redis://app:{QUOTED}@"))
     assert backend.read("s", limit=1) == []
+    assert backend._clients.in_parts
     with pytest.raises(BackendUnavailable, match="rights missing") as caught:
         backend.append({"s": messages(1)})
     assert not isinstance(caught.value, SessionUnavailable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +24,7 @@ from tests.redis.conftest import Open
 from tests.servers.proxy import Proxy
 from tests.servers.redis_fleet import connections, tell
 from tests.servers.redis_server import MakeRedis, RedisServer
+from tests.servers.waiting import until
 
 POISON_BYTES = 1_100_000
 
@@ -77,6 +79,23 @@ def test_a_read_only_replica_is_told_apart(own_redis: MakeRedis, backend_of: Ope
     assert connections(replica) == 1, "of the reader: the writer's would stay with it, wherever its name leads by then"
     tell(replica, "REPLICAOF", "NO", "ONE")
     assert backend.append({"s": messages(1)}) == {}
+
+
+def test_closing_ends_a_call_that_hangs(own_redis: MakeRedis, backend_of: Open) -> None:
+    """It does not begin anew: a log that closes does not wait for its time-outs."""
+    server = own_redis()
+    backend = backend_of(server.url)
+    backend.append({"s": messages(1)})
+    server.freeze()
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(backend.append, {"s": messages(2)})
+        until(lambda: any(way.pool._in_use_connections for way in backend._clients._ways.values()))
+        began = time.monotonic()
+        backend.close()
+        with pytest.raises(BackendUnavailable):
+            hanging.result(10)
+        assert time.monotonic() - began < 1
+    server.thaw()
 
 
 def test_a_server_that_loads_its_data_is_waited_for(own_redis: MakeRedis, backend_of: Open) -> None:

@@ -118,13 +118,14 @@ async def test_a_password_is_given_to_servers_and_to_sentinels_that_ask(backend_
         open_url = guarded.url
         assert f":{QUOTED}@" in open_url
         await works(backend_of(open_url))
-        asking = SentinelServer(guarded.master, 'requirepass "other word"')
-        asking.password = "other word"  # noqa: S105 - it guards nothing
-        with asking:
-            at = f"{HOST}:{asking.port}/{SERVICE}"
-            await works(backend_of(f"redis+sentinel://:{QUOTED}@{at}?sentinel_password=other%20word"))
-            with pytest.raises(BackendUnavailable, match="no sentinel names a master"):
-                backend_of(f"redis+sentinel://:{QUOTED}@{at}").read("s", limit=1)
+        for word, more in ((SECRET, ""), ("other word", "?sentinel_password=other%20word")):
+            asking = SentinelServer(guarded.master, f'requirepass "{word}"')
+            asking.password = word
+            with asking:
+                at = f"{HOST}:{asking.port}/{SERVICE}"
+                await works(backend_of(f"redis+sentinel://:{QUOTED}@{at}{more}"))
+                with pytest.raises(BackendUnavailable, match="no sentinel names a master"):
+                    backend_of(f"redis+sentinel://:wrong@{at}").read("s", limit=1)
         with pytest.raises(BackendUnavailable, match="wrong password"):
             backend_of(f"redis+sentinel://{HOST}:{guarded.sentinel.port}").read("s", limit=1)
 
