@@ -3,6 +3,7 @@
     <root>/
       lock                    held while a folder is made or leftovers are cleared
       high-water              the highest tick that any writer of this host gave out
+      damage.jsonl, delivered.json    what is known of what is gone (past.py)
       <writer, 16 hex>/       built and locked under a temporary name, then renamed
         writer.lock           held by the process that writes here, for life
         delivery.lock         held by the process that delivers from here
@@ -15,6 +16,7 @@ Invariants:
 * A segment is removed only when the cursors of all its folder's backends are past it, and are on the disk.
 * A folder is removed only when its writer is dead, all of it is delivered, and the delivery lock is held.
 * Nothing is moved or truncated for another process to deliver it.
+* Before a segment goes, the time of the last id is remembered: a clock that was set back reorders nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from zlib import crc32
@@ -34,7 +37,9 @@ from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
 from eventlog.journal import INDEX_SUFFIX, START, SUFFIX, Position, index_path, segment_path
 from eventlog.locks import FileLock, is_locked
+from eventlog.past import Past
 from eventlog.place import backend_key, prepare
+from eventlog.statefile import read_state
 
 COARSE_MS = 11
 """How much later than a file's time says it may have been written: that time is of the kernel's last tick."""
@@ -129,6 +134,7 @@ class Directory:
     def __init__(self, root: Path, files: Files) -> None:
         """Make or check the place; `ConfigurationError` if it is not fit (place.py)."""
         self.root = prepare(root)
+        self.past = Past(root)
         self._files = files
         self._lock_path = root / "lock"
         self._lock_exclusively().close()
@@ -192,11 +198,10 @@ class Directory:
         """Remove what every backend of a folder has, the delivery lock held; give the bytes that came free."""
         positions = self._saved_positions(folder)
         floor = min((position.segment for position in positions.values()), default=0)
-        freed = 0
-        for number in segment_numbers(folder.path):
-            if number < floor:
-                freed += self._remove_segment(folder.path, number)
-        return freed
+        delivered = [number for number in segment_numbers(folder.path) if number < floor]
+        if delivered:
+            self._remember_tick(folder)
+        return sum(self._remove_segment(folder.path, number) for number in delivered)
 
     def remove_if_done(self, folder: Folder) -> bool:
         """Remove a dead writer's folder when every backend has all of it, the delivery lock held."""
@@ -204,13 +209,25 @@ class Directory:
         if folder.alive or not all(map(folder.is_delivered, keys)) or (not keys and segment_numbers(folder.path)):
             return False  # where it is not known for whom it is, nothing is done
         self._saved_positions(folder)
-        tick = _last_tick(folder)
-        if tick:
-            self.raise_high_water(tick)
+        self._remember_tick(folder)
+        self._remember_counts(folder, keys)
         for number in segment_numbers(folder.path):
             self._remove_segment(folder.path, number)
         shutil.rmtree(folder.path, ignore_errors=True)
         return True
+
+    def _remember_tick(self, folder: Folder) -> None:
+        tick = _last_tick(folder)
+        if tick:
+            with suppress(OSError):  # the file is full-sized from its first tick on; without one, space must come free
+                self.raise_high_water(tick)
+
+    def _remember_counts(self, folder: Folder, keys: Iterable[str]) -> None:
+        lock = self._lock_exclusively()
+        try:
+            self.past.add({key: read_state(folder.state_path(key)) for key in keys})
+        finally:
+            lock.close()
 
     def _saved_positions(self, folder: Folder) -> Mapping[str, Position]:
         """Put the cursors on the disk and give them: on their word something is about to go."""
@@ -277,6 +294,7 @@ def _write_private(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         os.pwrite(descriptor, data, 0)
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -16,6 +16,7 @@ from eventlog.follower import SegmentReader, segment_numbers
 from eventlog.frames import HEADER_BYTES
 from eventlog.incarnation import Incarnation
 from eventlog.journal import Position, segment_path
+from eventlog.past import Counts
 from eventlog.statefile import read_state
 from eventlog.status import BackendStatus, DelivererState, State, Status
 
@@ -26,7 +27,7 @@ def gather(live: Incarnation) -> Status:
     """Give the status of a log's directory and backends."""
     folders = live.directory.folders()
     ends = {folder.path: folder.end() for folder in folders}
-    kinds = [what for _, _, what in live.damage]
+    kinds = [place.what for place in live.directory.past.damage()]
     return Status(
         backends={
             name: _backend(folders, ends, live.keys[name], backend.identity, live)
@@ -53,7 +54,7 @@ def _backend(
     if delivery.running:
         states.append(DelivererState(state=delivery.state, last_error=delivery.last_error))
     worst = max(states, key=lambda state: _RANK[state.state], default=DelivererState())
-    aside = live.aside.counts(key)
+    aside, past = live.aside.counts(key), live.directory.past.delivered().get(key, Counts())
     lags = [_lag(folder, key, ends[folder.path], live.now_ms()) for folder in concerned]
     return BackendStatus(
         identity=identity,
@@ -61,8 +62,8 @@ def _backend(
         lag_events=sum(events for events, _, _ in lags) + aside.held + aside.dead,
         lag_bytes=sum(size for _, size, _ in lags),
         oldest_age_s=max((age for _, _, age in lags), default=0.0),
-        delivered=sum(state.delivered for state in states),
-        retries=sum(state.retries for state in states),
+        delivered=past.delivered + sum(state.delivered for state in states),
+        retries=past.retries + sum(state.retries for state in states),
         dead_letters=aside.dead,
         last_error=worst.last_error,
     )

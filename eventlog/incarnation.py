@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
 
 from eventlog.alarm import Alarm
@@ -46,7 +45,6 @@ class Incarnation:
         self.keys = {name: backend_key(backend.identity) for name, backend in backends.items()}
         self.first = next(iter(self.keys.values()))
         self.directory = Directory(settings.journal, files)
-        self.damage: set[tuple[Path, int, str]] = set()
         self.clock = Clock(new_writer(), self._high_water())
         self.aside = Aside(settings.journal)
         self.erased = ErasedList(settings.journal)
@@ -54,7 +52,9 @@ class Incarnation:
         self.reader = SessionReader(backends, self.pending, self.clock, self.erased, strict=settings.strict_reads)
         self.progress = Progress()
         self.sleepers: set[Alarm] = set()
-        around = Around(self.aside, now_ms, self.sleepers, self._report, self.reader.stored, self.progress.tell)
+        around = Around(
+            self.aside, now_ms, self.sleepers, self.directory.past.report, self.reader.stored, self.progress.tell
+        )
         self.deliveries = {self.keys[name]: Delivery(backend, around) for name, backend in backends.items()}
         self._deliverer = Deliverer(self.directory, self.deliveries, settings.role)
         self._writer = Writer(settings, self.directory, files, self.clock, self.aside)
@@ -68,11 +68,6 @@ class Incarnation:
             logger.error("the journal's last id lies more than 24 h ahead of this clock; it is not followed")
             return 0
         return tick
-
-    def _report(self, path: Path, offset: int, size: int, what: str) -> None:
-        if (path, offset, what) not in self.damage:
-            self.damage.add((path, offset, what))
-            logger.error("found %s in %s at %d, %d bytes; stepped over", what, path, offset, size)
 
     # the sidecar
 

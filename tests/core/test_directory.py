@@ -223,6 +223,18 @@ def test_the_last_frame_of_a_killed_writer_counts_as_high_water(directory: Direc
     assert directory.high_water() == tick_of(last[:16])
 
 
+def test_the_last_id_is_remembered_when_its_segment_goes(
+    directory: Directory, folder: Folder, journal: Journal
+) -> None:
+    """A writer that is killed with all delivered leaves no frame that tells of it."""
+    last = write(journal, "s", "x")[-1]
+    journal.rotate()
+    for key in KEYS:
+        move_cursor(folder, key, Position(2, 64, 1))
+    assert directory.collect(folder) > 0
+    assert directory.high_water() == tick_of(last[:16])
+
+
 def test_a_pushed_session_does_not_raise_the_high_water_beyond_the_file(directory: Directory, journal: Journal) -> None:
     """An id from the future is one session's; the file's own time is the most that all may follow."""
     path = segment_path(journal._folder, 1)

@@ -312,6 +312,7 @@ def test_a_torn_tail_of_a_killed_writer_is_counted_and_left(opened: Open, store:
     assert later.history("s").messages() == [1, 2, 3]
     eventually(lambda: later.status().torn_tails == 1)
     assert later.status().damaged_frames == 0
+    assert opened(store).status().torn_tails == 1
 
 
 def test_a_damaged_frame_is_counted_and_the_rest_arrives(opened: Open, store: Moody, place: Path) -> None:
@@ -328,3 +329,15 @@ def test_a_damaged_frame_is_counted_and_the_rest_arrives(opened: Open, store: Mo
     assert later.flush(20)
     assert later.history("s").messages() == [0, 2]
     assert (later.status().torn_tails, later.status().damaged_frames) == (0, 1)
+    assert opened(store).status().damaged_frames == 1
+
+
+def test_what_went_out_of_folders_that_are_gone_is_still_counted(opened: Open, store: Moody) -> None:
+    """A counter that falls back tells an operator nothing."""
+    for number in (1, 2):
+        log = opened(store)
+        log.history("s").add_many(range(5))
+        assert log.flush(20)
+        assert log.status().backends["memory"].delivered == 5 * number
+        log.close()
+    assert opened(store).status().backends["memory"].delivered == 10

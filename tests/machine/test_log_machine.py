@@ -310,7 +310,7 @@ class LogMachine(RuleBasedStateMachine):
     def nothing_is_damaged(self) -> None:
         """No frame is lost by anything that happens here."""
         if hasattr(self, "log"):
-            assert self.log._live().damage <= {entry for entry in self.log._live().damage if entry[2] == "torn tail"}
+            assert {place.what for place in self.log._live().directory.past.damage()} <= {"torn tail"}
 
 
 def _record(row: Row) -> bytes:
