@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench import work_add, work_drain, work_outage, work_read
+from bench import work_add, work_backlog, work_drain, work_fsync, work_outage, work_pending, work_read, work_sidecar
 from bench.rounds import Contestant, Group, Results, Spread, spread
 
 EQUAL = 1.05
@@ -53,7 +53,7 @@ class Row(NamedTuple):
 
 def groups(*, quick: bool) -> list[Group]:
     """Give who takes turns with whom, and how long."""
-    return _add_groups(quick=quick) + _other_groups(quick=quick)
+    return _add_groups(quick=quick) + _other_groups(quick=quick) + _running_groups(quick=quick)
 
 
 def _add_groups(*, quick: bool) -> list[Group]:
@@ -123,8 +123,67 @@ def _other_groups(*, quick: bool) -> list[Group]:
     ]
 
 
+def _running_groups(*, quick: bool) -> list[Group]:
+    """Give what operators ask for: a sidecar, syncs, a backlog."""
+    adds, theirs, rounds = (20_000, 4_000, 3) if quick else (100_000, 20_000, 7)
+    paced, synced = (work_sidecar.RATE_PER_S, 640) if quick else (work_sidecar.RATE_PER_S * 5, 6_400)
+    backlog, backlogs = (20_000, 2) if quick else (1_000_000, 2)
+    return [
+        Group(
+            "sidecar",
+            [
+                Contestant("chat.add, sidecar", work_sidecar.sidecar_add, adds),
+                Contestant("their add, beside", work_add.their_add, theirs),
+                Contestant("drop-in add, sidecar", work_sidecar.sidecar_drop_in, adds),
+            ],
+            rounds,
+        ),
+        Group(
+            "paced-20k",
+            [
+                Contestant("paced, sidecar", work_sidecar.paced_sidecar, paced),
+                Contestant("paced, in process", work_sidecar.paced_process, paced),
+            ],
+            rounds,
+        ),
+        Group(
+            "fsync",
+            [
+                Contestant("fsync, 1 thread", work_fsync.one_thread, synced),
+                Contestant("fdatasync", work_fsync.raw, synced),
+                Contestant("fsync, 64 threads", work_fsync.many_threads, synced),
+            ],
+            rounds,
+        ),
+        Group(
+            "backlog",
+            [
+                Contestant("backlog", work_backlog.ours, backlog),
+                Contestant("pipeline", work_backlog.raw, backlog),
+                Contestant("backlog, ttl", work_backlog.ours_ttl, backlog),
+                Contestant("pipeline, ttl", work_backlog.raw_ttl, backlog),
+            ],
+            backlogs,
+        ),
+        Group(
+            "pending",
+            [
+                Contestant("pending", work_pending.pending, backlog),
+                Contestant("pending, tenfold", work_pending.pending, 10 * backlog),
+            ],
+            1,
+        ),
+    ]
+
+
 def _faster(group: str, title: str, ours: str, theirs: str, wanted: tuple[float, float]) -> Row:
     return Row(group, title, Number(ours, "per_s"), Number(theirs, "per_s"), *wanted)
+
+
+def _budget(group: str, title: str, name: str, metric: str, aim: float) -> Row:
+    """Divide a metric by what it may be at most."""
+    budget = f"budget_{metric.rpartition('_')[2]}"
+    return Row(group, title, Number(name, metric), Number(name, budget), 1, aim, lower_is_better=True)
 
 
 ROWS = [
@@ -168,4 +227,35 @@ ROWS = [
         EQUAL,
         lower_is_better=True,
     ),
+    _faster("sidecar", "chat.add, a sidecar delivers", "chat.add, sidecar", "their add, beside", (15, 30)),
+    _faster("sidecar", "drop-in add_message, the same", "drop-in add, sidecar", "their add, beside", (12, 25)),
+    _budget("paced-20k", "p99 of add at 20,000/s, sidecar, of 50 us", "paced, sidecar", "p99_us", 0.4),
+    _budget("paced-20k", "p99 of add at 20,000/s, in process, of 250 us", "paced, in process", "p99_us", 0.6),
+    _faster("fsync", 'ack="fsync", 1 thread / bare fdatasync', "fsync, 1 thread", "fdatasync", (0.8, 0.9)),
+    _faster("fsync", 'ack="fsync", 64 threads / bare fdatasync', "fsync, 64 threads", "fdatasync", (4, 8)),
+    _faster("backlog", "1,000,000 pending into Redis / pipeline", "backlog", "pipeline", (0.25, 0.5)),
+    _faster("backlog", "the same with a TTL on every event", "backlog, ttl", "pipeline, ttl", (0.2, 0.4)),
+    Row(
+        "pending",
+        "messages with 1,000,000 pending / none",
+        Number("pending", "read_ms"),
+        Number("pending", "read_none_ms"),
+        3,
+        1.5,
+        lower_is_better=True,
+    ),
+    _budget("pending", "the same, of 5 ms", "pending", "read_ms", EQUAL),
+    _budget("pending", "its writer's memory, of 64 MB", "pending", "writer_mb", EQUAL),
+    _budget("pending", "its reader's memory, of 64 MB", "pending", "reader_mb", EQUAL),
+    Row(
+        "pending",
+        "messages with 10,000,000 pending / 1,000,000",
+        Number("pending, tenfold", "read_ms"),
+        Number("pending", "read_ms"),
+        2,
+        EQUAL,
+        lower_is_better=True,
+    ),
+    _budget("pending", "memory with 10,000,000: the writer's, of 64 MB", "pending, tenfold", "writer_mb", EQUAL),
+    _budget("pending", "the reader's, of 64 MB", "pending, tenfold", "reader_mb", EQUAL),
 ]

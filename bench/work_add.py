@@ -22,7 +22,7 @@ from bench.players import (
 from bench.rounds import Orders, Sample, Task
 
 TTL_S = 3600
-_SESSION, _WARM = "chat-1", "warm"
+SESSION, WARM = "chat-1", "warm"
 _STUCK_AFTER_S = 15.0
 
 
@@ -30,28 +30,28 @@ def chat_add(task: Task, _: Orders) -> Sample:
     """Time `chat.add`."""
     with eventlog.open(task.url, journal=f"{task.journal}/log", ack="journal") as log:
         messages = plain_messages(task.size)
-        warm_up(log.history(_WARM).add, messages)
-        return _timed(log.history(_SESSION).add, messages, task)
+        warm_up(log.history(WARM).add, messages)
+        return timed(log.history(SESSION).add, messages, task)
 
 
 def drop_in_add(task: Task, _: Orders) -> Sample:
     """Time our drop-in's `add_message`, one instance."""
-    return _one_instance(make_ours, None, task)
+    return one_instance(make_ours, None, task)
 
 
 def their_add(task: Task, _: Orders) -> Sample:
     """Time their `add_message`, one instance."""
-    return _one_instance(make_theirs, None, task)
+    return one_instance(make_theirs, None, task)
 
 
 def drop_in_add_ttl(task: Task, _: Orders) -> Sample:
     """Time our drop-in's `add_message` with a TTL, one instance."""
-    return _one_instance(make_ours, TTL_S, task)
+    return one_instance(make_ours, TTL_S, task)
 
 
 def their_add_ttl(task: Task, _: Orders) -> Sample:
     """Time their `add_message` with a TTL, one instance."""
-    return _one_instance(make_theirs, TTL_S, task)
+    return one_instance(make_theirs, TTL_S, task)
 
 
 def drop_in_new(task: Task, _: Orders) -> Sample:
@@ -64,25 +64,27 @@ def their_new(task: Task, _: Orders) -> Sample:
     return _new_instances(make_theirs, task)
 
 
-def _one_instance(make: Callable[..., Any], ttl: int | None, task: Task) -> Sample:
+def one_instance(make: Callable[..., Any], ttl: int | None, task: Task) -> Sample:
+    """Time `add_message` of one instance."""
     messages = langchain_messages(task.size)
-    warm_up(make(task.url, _WARM, ttl).add_message, messages)
-    sample = _timed(make(task.url, _SESSION, ttl).add_message, messages, task)
+    warm_up(make(task.url, WARM, ttl).add_message, messages)
+    sample = timed(make(task.url, SESSION, ttl).add_message, messages, task)
     with referee(task.direct_url) as client:
-        assert expires(client, _SESSION) == bool(ttl), "expected a session with a TTL to expire, and no other"
+        assert expires(client, SESSION) == bool(ttl), "expected a session with a TTL to expire, and no other"
     return sample
 
 
 def _new_instances(make: Callable[..., Any], task: Task) -> Sample:
     def add(message: Any) -> None:
-        make(task.url, _SESSION).add_message(message)
+        make(task.url, SESSION).add_message(message)
 
     messages = langchain_messages(task.size)
-    warm_up(make(task.url, _WARM).add_message, messages)
-    return _timed(add, messages, task)
+    warm_up(make(task.url, WARM).add_message, messages)
+    return timed(add, messages, task)
 
 
-def _timed(add: Callable[[Any], object], messages: Sequence[Any], task: Task) -> Sample:
+def timed(add: Callable[[Any], object], messages: Sequence[Any], task: Task) -> Sample:
+    """Time adds; then see that all of them are in the server."""
     began = perf_counter()
     for message in messages:
         add(message)
@@ -97,7 +99,7 @@ def _proven(messages: Sequence[Any], task: Task) -> Sample:
         wait_until_stored(task.direct_url, WARM_ADDS + len(messages))
         last = messages[-1]
         text = last["content"] if isinstance(last, dict) else last.content
-        assert text.encode() in newest(client, _SESSION), "expected the last message last"
+        assert text.encode() in newest(client, SESSION), "expected the last message last"
     return {"stored_at_close": max(0, at_close - WARM_ADDS)}
 
 
