@@ -151,7 +151,9 @@ def _running_groups(*, quick: bool) -> list[Group]:
             [
                 Contestant("fsync, 1 thread", work_fsync.one_thread, synced),
                 Contestant("fdatasync", work_fsync.raw, synced),
-                Contestant("fsync, 64 threads", work_fsync.many_threads, synced),
+                Contestant("fsync, 64 threads", work_fsync.many_threads, 10 * synced),
+                Contestant("fsync, 1, delivering", work_fsync.one_thread_delivering, synced),
+                Contestant("fsync, 64, delivering", work_fsync.many_threads_delivering, 10 * synced),
             ],
             rounds,
         ),
@@ -233,6 +235,8 @@ ROWS = [
     _budget("paced-20k", "p99 of add at 20,000/s, in process, of 250 us", "paced, in process", "p99_us", 0.6),
     _faster("fsync", 'ack="fsync", 1 thread / bare fdatasync', "fsync, 1 thread", "fdatasync", (0.8, 0.9)),
     _faster("fsync", 'ack="fsync", 64 threads / bare fdatasync', "fsync, 64 threads", "fdatasync", (4, 8)),
+    _faster("fsync", "1 thread, the loop in this process", "fsync, 1, delivering", "fdatasync", (0.8, 0.9)),
+    _faster("fsync", "64 threads, the loop in this process", "fsync, 64, delivering", "fdatasync", (4, 8)),
     _faster("backlog", "1,000,000 pending into Redis / pipeline", "backlog", "pipeline", (0.25, 0.5)),
     _faster("backlog", "the same with a TTL on every event", "backlog, ttl", "pipeline, ttl", (0.2, 0.4)),
     Row(

@@ -37,21 +37,30 @@ def _write(descriptor: int, block: bytes) -> None:
 
 
 def one_thread(task: Task, _: Orders) -> Sample:
-    """Time `chat.add` with ack="fsync"."""
-    return _adds(task, 1)
+    """Time `chat.add` with ack="fsync"; delivery is left to another process, which comes later."""
+    return _adds(task, 1, deliver=False)
 
 
 def many_threads(task: Task, _: Orders) -> Sample:
     """Do it from 64 threads at once, each with a session of its own."""
-    return _adds(task, THREADS)
+    return _adds(task, THREADS, deliver=False)
 
 
-def _adds(task: Task, threads: int) -> Sample:
+def one_thread_delivering(task: Task, _: Orders) -> Sample:
+    """Do it while this process delivers."""
+    return _adds(task, 1, deliver=True)
+
+
+def many_threads_delivering(task: Task, _: Orders) -> Sample:
+    """Do it from 64 threads while this process delivers."""
+    return _adds(task, THREADS, deliver=True)
+
+
+def _adds(task: Task, threads: int, *, deliver: bool) -> Sample:
     each = plain_messages(task.size // threads)
-    with (
-        eventlog.open(task.url, journal=f"{task.journal}/log", ack="fsync") as log,
-        ThreadPoolExecutor(threads) as pool,
-    ):
+    place = f"{task.journal}/log"
+    log = eventlog.open(task.url, journal=place, ack="fsync", deliver=deliver)
+    with log, ThreadPoolExecutor(threads) as pool:
         warm_up(log.history("warm").add, each)
         before = _segment_bytes(task)
         began = perf_counter()
@@ -59,6 +68,7 @@ def _adds(task: Task, threads: int) -> Sample:
         took_s = perf_counter() - began
         written = (_segment_bytes(task) - before) / (len(each) * threads)
         assert abs(written - FRAME_BYTES) < FRAME_BYTES / 10, f"expected frames of {FRAME_BYTES} bytes, found {written}"
+    with eventlog.open(task.url, journal=place) as log:
         assert log.flush(60)
         wait_until_stored(task.direct_url, WARM_ADDS + len(each) * threads)
     return {"per_s": len(each) * threads / took_s}

@@ -105,10 +105,10 @@ class Access:
             live = self._ready(len(body) + _FRAME_OVERHEAD_BYTES)
             journal = live.writer()
         event_id = journal.append_one(key, body, wall_ms)
-        if live.sleepers:
-            live.wake()
         if ack is not None or self._settings.ack != "journal":
             self._acknowledge(live, ack or self._settings.ack, event_id)
+        elif live.sleepers:
+            live.wake()
         return event_id
 
     def _append(self, key: Key, bodies: Sequence[bytes], wall_ms: int, ack: str | None) -> list[EventId]:
@@ -117,7 +117,6 @@ class Access:
             return []
         live = self._ready(sum(map(len, bodies)) + _RECORD_OVERHEAD_BYTES * len(bodies) + _FRAME_OVERHEAD_BYTES)
         ids = live.writer().append(key, bodies, wall_ms)
-        live.wake()
         self._acknowledge(live, level, ids[-1])
         return ids
 
@@ -129,9 +128,12 @@ class Access:
         return live
 
     def _acknowledge(self, live: Incarnation, ack: str, event_id: EventId) -> None:
-        if ack == "fsync":
-            live.writer().sync()
-        elif ack == "backend" and not live.wait_in_first_backend(event_id, self._settings.max_block_s):
+        try:
+            if ack == "fsync":
+                live.writer().sync()
+        finally:
+            live.wake()
+        if ack == "backend" and not live.wait_in_first_backend(event_id, self._settings.max_block_s):
             raise AckTimeout(
                 f"expected event {event_id} in the first backend within {self._settings.max_block_s} s, found it still "
                 "pending; it is kept and will be delivered, do not add it again",

@@ -35,10 +35,8 @@ EVENTS_MAX = 4096
 BYTES_MAX = 2 << 20
 IDLE_S = 0.5
 STOP_S = 0.5
-BURST_EVENTS = 2000
-"""What a writer must append during one batch for the loop to give way to it ..."""
-BURST_SHARE = 0.3
-"""... which leaves the loop this part of the interpreter's time ..."""
+SHARE = 0.3
+"""What a loop takes of a core's time while it keeps up, and of the interpreter's while its own writer is at it ..."""
 BURST_LAG_EVENTS_MAX = 500_000
 """... until this much is pending."""
 NAP_S = 0.001
@@ -84,6 +82,10 @@ class Source:
     def own_ordinal(self) -> int:
         """How many events this process has written here; 0 if it does not."""
         return self._own.end.ordinal if self._own is not None else 0
+
+    def is_written(self, since: int) -> bool:
+        """Tell whether this process's own writer is at it, and not so far ahead that it must be caught up with."""
+        return since < self.own_ordinal < self.saved.ordinal + BURST_LAG_EVENTS_MAX
 
     def read(self) -> list[Frame]:
         """Give the next frames."""
@@ -133,7 +135,7 @@ class Delivery:
         self._around = around
         self._sources: dict[str, Source] = {}
         self._dropped: list[Source] = []
-        self._naps = 0
+        self._naps, self._owed_s = 0, 0.0
         self._lock = RLock()
         self._wake, self._stop = Alarm(), Event()
         self._thread: Thread | None = None
@@ -232,12 +234,13 @@ class Delivery:
         moved = [self._deliver_from(source) for source in self._current()]
         if any(moved):
             self._naps = 0
+            self._give_way()
         return any(moved)
 
     def _deliver_from(self, source: Source) -> bool:
         if not source.has_more():
             return False
-        began_s, ordinal = thread_time(), source.own_ordinal
+        began_s, written = thread_time(), source.own_ordinal
         try:
             frames = source.read()
             if frames:
@@ -249,7 +252,8 @@ class Delivery:
             raise
         source.state.touch()
         self._around.on_progress()
-        self._give_way(source, source.own_ordinal - ordinal, thread_time() - began_s)
+        if not is_full(frames) or source.is_written(since=written):
+            self._owed_s += thread_time() - began_s
         return True
 
     def _save(self, source: Source) -> bool:
@@ -260,11 +264,11 @@ class Delivery:
             source.save()
             return True
 
-    def _give_way(self, source: Source, appended: int, busy_s: float) -> None:
-        """Leave the interpreter to this process's own writer while it is in a burst, unless much is pending already."""
-        if appended > BURST_EVENTS and source.own_ordinal - source.saved.ordinal < BURST_LAG_EVENTS_MAX:
-            self._wake.clear()
-            self._wake.wait(busy_s * (1 / BURST_SHARE - 1))
+    def _give_way(self) -> None:
+        """Leave the core to writers for a while, unless somebody waits: then the bell rings."""
+        owed_s, self._owed_s = self._owed_s, 0.0
+        if owed_s:
+            self._wake.wait(owed_s * (1 / SHARE - 1))
 
     def _append(self, source: Source, batch: Mapping[str, list[bytes]]) -> None:
         try:
@@ -309,6 +313,14 @@ class Delivery:
         if not self.failures:
             return "ok"
         return "down" if self.failures >= DOWN_AFTER_FAILURES else "retrying"
+
+
+def is_full(frames: list[Frame]) -> bool:
+    """Tell whether a batch is as large as one may be: then more waits behind it."""
+    if not frames:
+        return False
+    first, last = frames[0], frames[-1]
+    return last.ordinal + last.events - first.ordinal >= EVENTS_MAX or last.end - first.offset >= BYTES_MAX
 
 
 def grouped(frames: list[Frame]) -> dict[str, list[bytes]]:

@@ -95,6 +95,8 @@ class Incarnation:
 
     def writer(self) -> Journal:
         """Give this process's journal, made at the first call; `JournalError` if it cannot be."""
+        if self._writer.journal is not None:
+            return self._writer.journal
         identities = [backend.identity for backend in self.backends.values()]
         return self._writer.open(identities, self._deliverer.serve, deliver=self._deliverer.serving)
 

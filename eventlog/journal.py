@@ -9,7 +9,8 @@ Invariants:
 * A segment is written by one process only; a higher number means that the lower one is finished. So a segment gets
   its name when it is ready, at once the one to write to.
 * The index and the end are set after the write, never before (index.py).
-* Syncs run beside appends, never under their lock; concurrent callers of `sync` share one.
+* Syncs run beside appends, never under their lock; concurrent callers of `sync` share one (sharing.py).
+* What a failed sync was for is never called synced, whatever a later one of the same file says, until it stands again.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from eventlog.events import EventId
 from eventlog.files import Files, write_all
 from eventlog.frames import HEADER_BYTES, SegmentHeader, new_header, pack_frame, pack_header
 from eventlog.index import IndexWriter, buckets_for, index_bytes, session_hash
+from eventlog.sharing import SharedSync, Synced
 
 SUFFIX = ".seg"
 INDEX_SUFFIX = ".idx"
@@ -103,6 +105,7 @@ class Journal:
         self._segment_bytes = segment_bytes
         self._buckets = buckets_for(segment_bytes)
         self._lock, self._sync_lock = clock.lock, RLock()
+        self._shared = SharedSync(self._sync_all)
         self._number = self._ordinal = 0
         self._unsynced: list[_Segment] = []
         self._synced = START
@@ -111,6 +114,8 @@ class Journal:
         self._broken = self._busy = self._closed = False
         self.doubtful = False
         """Whether a sync failed and what it was for has not been written again."""
+        self._doubted: Synced | None = None
+        """The last sync that failed: it alone was told, so no later one of the same bytes is believed."""
         self._written_again = START
         self.allowance_bytes = 0
         """What may still be written before the directory's bound is looked at again; the caller looks."""
@@ -248,24 +253,34 @@ class Journal:
     def sync(self) -> None:
         """Put all that was appended before the call on the disk; `JournalError` if the disk refuses."""
         wanted = self.end
+        if self._synced >= wanted and not self._folder_dirty:
+            return
+        try:
+            self._shared.cover(wanted)
+            if self._doubted is not None and wanted <= self._doubted.end:
+                raise self._doubted.error or OSError()
+        except OSError as error:
+            raise _failure("sync", self._folder, error) from error
+
+    def _sync_all(self) -> Synced:
         with self._sync_lock:
-            if self._synced >= wanted and not self._folder_dirty:
-                return
             with self._lock:
-                reached = Position(self._number, self._segment.end, self._ordinal)
+                reached = self.end
                 finished, current = list(self._unsynced), self._segment
                 names, self._folder_dirty = self._folder_dirty, False
             try:
                 self._sync_files([*finished, current], names=names)
             except OSError as error:
                 self._folder_dirty = self._broken = self.doubtful = True
-                raise _failure("sync", self._folder, error) from error
+                self._doubted = Synced(reached, error)
+                return self._doubted
             with self._lock:
                 del self._unsynced[: len(finished)]
             for segment in finished:
                 segment.close()
             if not self.doubtful:
                 self._synced = reached
+            return Synced(reached, None)
 
     def _sync_files(self, segments: list[_Segment], *, names: bool) -> None:
         for segment in segments:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from errno import EIO, ENOSPC
 from pathlib import Path
 from threading import Thread
@@ -193,15 +195,18 @@ def test_a_journal_that_cannot_begin_says_so(tmp_path: Path, disk: BadDisk) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_sync_reaches_the_caller_who_asked(journal: Journal, disk: BadDisk) -> None:
-    """`sync` raises, and goes on raising while the disk refuses."""
+def test_a_failed_sync_reaches_the_caller_who_asked(journal: Journal, disk: BadDisk, tmp_path: Path) -> None:
+    """`sync` goes on raising, whatever the disk says later, until what it was for stands in another file."""
     write(journal, "s", "x")
     disk.dying()
-    for _ in range(2):
-        with pytest.raises(JournalError, match="sync"):
-            journal.sync()
+    with pytest.raises(JournalError, match="sync"):
+        journal.sync()
     disk.mend()
+    with pytest.raises(JournalError, match="sync"):
+        journal.sync()
+    write_again(journal, tmp_path)
     journal.sync()
+    assert not journal.dirty
 
 
 def test_a_failed_background_sync_is_kept_for_the_next_add(journal: Journal, disk: BadDisk, tmp_path: Path) -> None:
@@ -237,7 +242,8 @@ def test_a_file_whose_sync_failed_is_never_believed_again(journal: Journal, disk
     """The kernel may call its lost pages clean: a sync that then succeeds says nothing of what was in doubt."""
     write(journal, "s", "in doubt")
     fail_a_background_sync(journal, disk)
-    journal.sync()
+    with pytest.raises(JournalError):
+        journal.sync()
     assert journal.dirty
     assert journal.doubtful
     with pytest.raises(JournalError):
@@ -303,6 +309,30 @@ def test_concurrent_callers_share_a_sync(journal: Journal, disk: BadDisk) -> Non
     for thread in threads:
         thread.join()
     assert len(syncs) == 1
+
+
+def test_whoever_waits_for_a_sync_that_fails_is_told(journal: Journal, disk: BadDisk) -> None:
+    """The kernel tells of lost pages once: the second caller's own sync of that file would succeed."""
+    disk.dying()
+    with journal._sync_lock, ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(write_and_sync, journal) for _ in range(4)]
+        eventually(lambda: journal.end.ordinal == len(callers))
+        disk.sync = dies_once(disk)  # type: ignore[assignment,method-assign]
+        journal._sync_lock.release()
+        failures = [type(caller.exception(20)) for caller in callers]
+        journal._sync_lock.acquire()
+    assert failures == [JournalError] * len(callers)
+
+
+def dies_once(disk: BadDisk) -> Callable[[int], None]:
+    """Give a sync that fails the first time and says that all is well from then on."""
+
+    def sync(_: int) -> None:
+        failing, disk.failing = disk.failing, {}
+        if failing:
+            raise OSError(EIO, "gone")
+
+    return sync
 
 
 def test_records_that_have_ids_keep_them(journal: Journal, tmp_path: Path) -> None:
