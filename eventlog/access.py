@@ -13,13 +13,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
 
 import msgspec
 
 from eventlog.clock import now_ms
-from eventlog.errors import AckTimeout, Closed
+from eventlog.errors import AckTimeout, Closed, JournalError
 from eventlog.events import EventId
 from eventlog.files import Files
 from eventlog.incarnation import Incarnation
@@ -104,7 +105,11 @@ class Access:
         if live is None or journal is None or journal.allowance_bytes < len(body) + _FRAME_OVERHEAD_BYTES:
             live = self._ready(len(body) + _FRAME_OVERHEAD_BYTES)
             journal = live.writer()
-        event_id = journal.append_one(key, body, wall_ms)
+        try:
+            event_id = journal.append_one(key, body, wall_ms)
+        except JournalError as error:
+            _once_more(live, error)
+            event_id = journal.append_one(key, body, wall_ms)
         if ack is not None or self._settings.ack != "journal":
             self._acknowledge(live, ack or self._settings.ack, event_id)
         elif live.sleepers:
@@ -116,7 +121,11 @@ class Access:
         if not bodies:
             return []
         live = self._ready(sum(map(len, bodies)) + _RECORD_OVERHEAD_BYTES * len(bodies) + _FRAME_OVERHEAD_BYTES)
-        ids = live.writer().append(key, bodies, wall_ms)
+        try:
+            ids = live.writer().append(key, bodies, wall_ms)
+        except JournalError as error:
+            _once_more(live, error)
+            ids = live.writer().append(key, bodies, wall_ms)
         self._acknowledge(live, level, ids[-1])
         return ids
 
@@ -163,6 +172,12 @@ class Access:
             self._incarnation = None
         for backend in self._backends.values():
             backend.after_fork()
+
+
+def _once_more(live: Incarnation, error: JournalError) -> None:
+    """Return when the disk that was full has room again; else raise what was found."""
+    if not (isinstance(error.__cause__, OSError) and error.__cause__.errno == ENOSPC and live.free_disk()):
+        raise error
 
 
 def _after_fork_in_child() -> None:

@@ -8,6 +8,7 @@
         writer.lock           held by the process that writes here, for life
         delivery.lock         held by the process that delivers from here
         backends              which backends the events are for: {key: identity}
+        ballast               room for one more segment (ballast.py)
         00000001.seg .idx     segments (frames.py) and their indexes (index.py)
         <key>.cursor          how far a backend has got (follower.py)
         <key>.state           what its deliverer tells of it

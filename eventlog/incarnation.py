@@ -21,6 +21,7 @@ from eventlog.directory import Directory, Folder
 from eventlog.erasing import ErasedList, blank_session
 from eventlog.errors import BackendUnavailable
 from eventlog.files import Files
+from eventlog.follower import segment_numbers
 from eventlog.journal import Journal
 from eventlog.keeper import Keeper
 from eventlog.pending import PendingView
@@ -59,7 +60,7 @@ class Incarnation:
         self._deliverer = Deliverer(self.directory, self.deliveries, settings.role)
         self._writer = Writer(settings, self.directory, files, self.clock, self.aside)
         self._deliverer.start()
-        self._keeper = Keeper(self._writer, self._deliverer, self.sleepers)
+        self._keeper = Keeper(self._writer, self._deliverer, self.pending, self.sleepers)
 
     def _high_water(self) -> int:
         tick = self.directory.high_water()
@@ -113,6 +114,22 @@ class Incarnation:
         self._writer.finish_segment()
         self.wake()
         self._deliverer.collect()
+
+    def free_disk(self) -> bool:
+        """Let what is delivered go from a full disk; False where some of what this process wrote still waits."""
+        self._writer.finish_segment()
+        journal, folder = self.journal, self.own
+        if journal is None or folder is None or not journal.empty:
+            return False
+
+        def freed() -> bool:
+            self.wake()
+            self._writer.sync()
+            self._deliverer.collect()
+            self.pending.let_go()
+            return len(segment_numbers(folder.path)) == 1
+
+        return self.progress.wait_for(freed, self.settings.max_block_s)
 
     # waiting
 

@@ -8,6 +8,7 @@ from time import monotonic
 
 from eventlog.alarm import Alarm
 from eventlog.deliverer import TICK_S, Deliverer
+from eventlog.pending import PendingView
 from eventlog.writing import SYNC_EVERY_S, Writer
 
 logger = logging.getLogger("eventlog.journal")
@@ -16,9 +17,9 @@ logger = logging.getLogger("eventlog.journal")
 class Keeper:
     """Syncs soon after an append, ticks twice a second, sleeps in between."""
 
-    def __init__(self, writer: Writer, deliverer: Deliverer, sleepers: set[Alarm]) -> None:
+    def __init__(self, writer: Writer, deliverer: Deliverer, pending: PendingView, sleepers: set[Alarm]) -> None:
         """Start the thread; while it sleeps, its alarm is among `sleepers`."""
-        self._writer, self._deliverer, self._sleepers = writer, deliverer, sleepers
+        self._writer, self._deliverer, self._pending, self._sleepers = writer, deliverer, pending, sleepers
         self._alarm, self._stop = Alarm(), Event()
         self._thread = Thread(target=self._run, name="eventlog-keeper", daemon=True)
         self._thread.start()
@@ -39,6 +40,7 @@ class Keeper:
                     tick_at = monotonic() + TICK_S
                     self._writer.tidy()
                     self._deliverer.tick()
+                    self._pending.let_go()
             except Exception:
                 logger.exception("the keeper of the journal met a fault of ours; it goes on")
                 self._stop.wait(TICK_S)

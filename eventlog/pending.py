@@ -9,7 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from threading import RLock
 
 from eventlog.aside import Aside
@@ -41,9 +41,15 @@ class _FolderView:
                 if frame.events:
                     yield frame.session.decode()
 
+    def let_go(self, position: Position | None = None) -> None:
+        """Close the segments that the backend has all of: an open file keeps its room when its name is gone."""
+        if self._segments:
+            first = (position or self._cursor.load()).segment
+            for number in [number for number in self._segments if number < first]:
+                self._segments.pop(number).close()
+
     def _after(self, position: Position) -> list[tuple[int, SegmentReader]]:
-        for number in [number for number in self._segments if number < position.segment]:
-            self._segments.pop(number).close()
+        self.let_go(position)
         self._open_new(position.segment)
         return sorted(self._segments.items())
 
@@ -91,10 +97,24 @@ class PendingView:
             journaled = {session for view in self._current(key) for session in view.sessions()}
         return journaled | self._aside.sessions(key)
 
+    def let_go(self) -> None:
+        """Keep no file open that nobody needs any more, however long nobody reads; whoever reads does it anyway."""
+        if not self._views or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._forget_all_but({folder.path.name for folder in self._directory.folders()})
+            for view in self._views.values():
+                view.let_go()
+        finally:
+            self._lock.release()
+
+    def _forget_all_but(self, names: Collection[str]) -> None:
+        for gone in [place for place in self._views if place[0] not in names]:
+            self._views.pop(gone).close()
+
     def _current(self, key: str) -> list[_FolderView]:
         folders = {folder.path.name: folder for folder in self._directory.folders()}
-        for gone in [place for place in self._views if place[0] not in folders]:
-            self._views.pop(gone).close()
+        self._forget_all_but(folders)
         for name, folder in folders.items():
             if (name, key) not in self._views:
                 self._views[name, key] = _FolderView(folder, key)

@@ -16,6 +16,7 @@ from threading import RLock
 from time import monotonic
 
 from eventlog.aside import Aside
+from eventlog.ballast import Ballast
 from eventlog.clock import Clock, new_writer
 from eventlog.directory import Directory, Folder
 from eventlog.errors import JournalError, JournalFull
@@ -30,6 +31,7 @@ SYNC_EVERY_S = 0.05
 SYNC_PAUSE_MAX_S = 5.0
 IDLE_SEGMENT_S = 60.0
 _SHARE = 8
+_BLOCK_BYTES = 4096
 
 logger = logging.getLogger("eventlog.journal")
 
@@ -44,6 +46,8 @@ class Writer:
         self._lock = RLock()
         self.journal: Journal | None = None
         self.folder: Folder | None = None
+        self._ballast: Ballast | None = None
+        self._segment_overhead_bytes = index_bytes(buckets_for(settings.segment_bytes))
         self._rotated_at = monotonic()
         self._sync_at, self._sync_pause_s = 0.0, SYNC_EVERY_S
 
@@ -54,6 +58,8 @@ class Writer:
                 folder = self._new_folder(identities, deliver=deliver)
                 journal = self._new_journal(folder)
                 self.folder = folder
+                self._ballast = Ballast(folder.path, self._segment_overhead_bytes + 2 * _BLOCK_BYTES)
+                self._ballast.take()
                 served(folder, journal)
                 self.journal = journal
             return self.journal
@@ -93,7 +99,7 @@ class Writer:
             )
 
     def _take_share(self, journal: Journal, size: int) -> bool:
-        slack = size + index_bytes(buckets_for(self._settings.segment_bytes))
+        slack = size + self._segment_overhead_bytes
         left = self._settings.max_journal_bytes - self._directory.usage_bytes() - self._aside.size_bytes
         if left < slack:
             return False
@@ -107,12 +113,22 @@ class Writer:
         end = self.journal.end
         if all(self.folder.position(key)[:2] >= end[:2] for key in self.folder.backends()):
             with suppress(JournalError):
-                self.journal.rotate()
+                self._rotate(self.journal)
+
+    def _rotate(self, journal: Journal) -> None:
+        try:
+            journal.rotate()
+        except JournalError:
+            if self._ballast is None or not self._ballast.drop():
+                raise
+            journal.rotate()
 
     # for the keeper
 
     def tidy(self) -> None:
-        """Let a delivered segment go after a minute, however little is written."""
+        """Let a delivered segment go after a minute, however little is written, and be ready for a full disk."""
+        if self._ballast is not None:
+            self._ballast.take()
         if monotonic() - self._rotated_at > IDLE_SEGMENT_S:
             self._rotated_at = monotonic()
             self.finish_segment()

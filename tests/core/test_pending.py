@@ -179,3 +179,28 @@ def test_a_second_log_in_the_same_process_sees_the_first(tmp_path: Path) -> None
         one.history("s").add(1)
         two.history("s").add(2)
         assert one.history("s").messages() == [1, 2] == two.history("s").messages()
+
+
+def test_who_read_once_keeps_no_segment_alive(directory: Directory, view: PendingView) -> None:
+    """A file that is open keeps its room on the disk when its name is gone, and nobody may read again for days."""
+    folder, journal = writer(directory, 0)
+    for text in "abc":
+        write(journal, "s", LONG + text)
+    journal.rotate()
+    assert len(shown(view, FIRST)) == len(shown(view, SECOND)) == 3
+    for key in (FIRST, SECOND):
+        cursor = folder.cursor(key)
+        cursor.save(Position(2, 64, 3))
+        cursor.close()
+    journal.sync()
+    assert directory.collect(folder) > 0
+    assert held_open(folder)
+    view.let_go()
+    assert not held_open(folder)
+
+
+def held_open(folder: Folder) -> list[str]:
+    """Give the removed files of a folder that this process keeps open."""
+    links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]  # one was of the listing itself
+    names = [str(path.readlink()) for path in links]
+    return [name for name in names if name.startswith(str(folder.path)) and name.endswith("(deleted)")]
