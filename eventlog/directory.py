@@ -32,6 +32,7 @@ from zlib import crc32
 
 import msgspec
 
+from eventlog import ballast
 from eventlog.clock import COUNTER_BITS, tick_of
 from eventlog.events import ID_BYTES, WRITER_BYTES
 from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
@@ -47,6 +48,7 @@ COARSE_MS = 11
 _HIGH_WATER = Struct("<QI")
 _TEMPORARY = ".new-"
 _CURSOR = ".cursor"
+_COUNTED = (SUFFIX, INDEX_SUFFIX, ballast.NAME)
 
 
 class Folder:
@@ -179,7 +181,7 @@ class Directory:
                 shutil.rmtree(path, ignore_errors=True)
 
     def usage_bytes(self) -> int:
-        """Give the bytes of all segments and indexes."""
+        """Give the bytes of all segments and indexes, and of the room that is kept for more."""
         return sum(_folder_bytes(folder.path) for folder in self.folders())
 
     def high_water(self) -> int:
@@ -303,7 +305,7 @@ def _write_private(path: Path, data: bytes) -> None:
 def _folder_bytes(path: Path) -> int:
     try:
         with os.scandir(path) as entries:
-            return sum(entry.stat().st_size for entry in entries if entry.name.endswith((SUFFIX, INDEX_SUFFIX)))
+            return sum(entry.stat().st_size for entry in entries if entry.name.endswith(_COUNTED))
     except FileNotFoundError:
         return 0
 
