@@ -11,8 +11,8 @@ from eventlog.adapters.memory import MemoryBackend
 from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.erasing import ErasedList
 from eventlog.log import EventLog
-from tests.core.records import NOON_MS, eid
-from tests.core.tools import Moody, crash, eventually, open_log
+from tests.core.records import HOUR_MS, NOON_MS, eid
+from tests.core.tools import Moody, Wall, crash, eventually, open_log
 
 MARK = "the-text-that-must-go"
 
@@ -76,6 +76,27 @@ def test_what_a_dead_writer_left_is_erased_too(tmp_path: Path) -> None:
         store.down = False
         assert log.flush(20)
         assert len(log.history("stays").messages()) == 20
+
+
+def test_another_hosts_late_backlog_does_not_bring_a_session_back(tmp_path: Path) -> None:
+    """That host knows of no erasure; it meets the marker where it delivers, and removes what it brought."""
+    wall = Wall()
+    theirs = Moody(SQLiteBackend(tmp_path / "store.db"))
+    theirs.down = True
+    with (
+        open_log(SQLiteBackend(tmp_path / "store.db"), journal=tmp_path / "here", wall=wall) as log,
+        open_log(theirs, journal=tmp_path / "there", wall=wall) as other,
+    ):
+        fill(log)
+        fill(other)
+        wall.ms += HOUR_MS
+        log.erase("gone")
+        assert log.flush(20)
+        theirs.down = False
+        assert other.flush(20)
+        assert other.history("gone").messages() == log.history("gone").messages() == []
+        assert len(other.history("stays").messages()) == 40
+    assert files_with_mark(tmp_path) == []
 
 
 def test_what_another_process_remembers_is_not_shown_in_an_outage(tmp_path: Path) -> None:

@@ -122,12 +122,12 @@ def test_an_event_that_the_server_will_never_take_is_a_dead_letter_alone(own_red
     """Where an administrator has lowered the largest size of a value; all others go on."""
     server = own_redis("--proto-max-bulk-len", "1mb")
     with eventlog.open(server.url, journal=tmp_path / "j") as log:
-        for number in range(20):
-            log.history(f"s{number % 3}").add({"n": number, "text": "x" * (POISON_BYTES if number == 12 else 10)})
+        for number in range(10_000):
+            log.history(f"s{number % 3}").add({"n": number, "text": "x" * (POISON_BYTES if number == 4512 else 10)})
         assert not log.flush(20)
         assert log.status().backends["redis"].dead_letters == 1
         reader = RedisBackend(redis.Redis(HOST, server.port))
-        assert [len(reader.read(f"s{number}", limit=ALL)) for number in range(3)] == [6, 7, 6]
+        assert [len(reader.read(f"s{number}", limit=ALL)) for number in range(3)] == [3333, 3333, 3333]
 
 
 def test_a_value_that_is_too_large_is_rejected_as_a_batch(own_redis: MakeRedis, backend_of: Open) -> None:
