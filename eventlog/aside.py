@@ -182,9 +182,9 @@ class Aside:
         return rows or []
 
     def _run(self, work: Callable[[apsw.Connection], Any], *, make: bool = False, transaction: bool = True) -> Any:
+        if not make and self._connection is None and not self._path.exists():
+            return None
         with self._lock:
-            if not make and self._connection is None and not self._path.exists():
-                return None
             try:
                 connection = self._open()
                 if not transaction:

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
+from threading import get_ident
 from zlib import crc32
 
 import msgspec
@@ -140,7 +141,9 @@ class Directory:
         self.past = Past(root)
         self._files = files
         self._lock_path = root / "lock"
-        self._lock_exclusively().close()
+        self._inside: set[int] = set()
+        with self._locked():
+            pass
 
     def folders(self) -> list[Folder]:
         """Give every writer's folder, dead or alive."""
@@ -152,27 +155,36 @@ class Directory:
 
     def new_folder(self, writer: bytes, identities: Iterable[str], *, deliver: bool) -> Folder:
         """Make a folder for a new writer, with its locks held; `OSError` if there is no room."""
-        lock = self._lock_exclusively()
         temporary = Folder(self.root / f"{_TEMPORARY}{writer.hex()}")
-        try:
-            self._clear_leftovers()
-            _build(temporary, identities, deliver=deliver)
-            path = self.root / writer.hex()
-            temporary.path.rename(path)
-            self._files.sync_folder(self.root)
-            self._files.sync_folder(self.root.parent)
-        except BaseException:
-            temporary.release()  # what is left of it is cleared by the next one
-            raise
-        finally:
-            lock.close()
+        path = self.root / writer.hex()
+        with self._locked():
+            try:
+                self._clear_leftovers()
+                _build(temporary, identities, deliver=deliver)
+                temporary.path.rename(path)
+                self._files.sync_folder(self.root)
+                self._files.sync_folder(self.root.parent)
+            except BaseException:
+                temporary.release()  # what is left of it is cleared by the next one
+                raise
         return _renamed(temporary, path)
 
-    def _lock_exclusively(self) -> FileLock:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep every other thread and process out; a signal's handler in the middle of that is in already."""
+        me = get_ident()
+        if me in self._inside:
+            yield
+            return
+        self._inside.add(me)
         lock = FileLock(self._lock_path)
-        while not lock.acquire(wait=True):
-            prepare(self.root)
-        return lock
+        try:
+            while not lock.acquire(wait=True):
+                prepare(self.root)
+            yield
+        finally:
+            lock.close()
+            self._inside.discard(me)
 
     def _clear_leftovers(self) -> None:
         """Remove what died half built; only under the directory's lock."""
@@ -190,12 +202,9 @@ class Directory:
 
     def raise_high_water(self, tick: int) -> None:
         """Remember a tick, unless a higher one is known."""
-        lock = self._lock_exclusively()
-        try:
+        with self._locked():
             if tick > self._stored_high_water():
                 _write_private(self.root / "high-water", _HIGH_WATER.pack(tick, crc32(tick.to_bytes(8, "little"))))
-        finally:
-            lock.close()
 
     def collect(self, folder: Folder) -> int:
         """Remove what every backend of a folder has, the delivery lock held; give the bytes that came free."""
@@ -226,11 +235,8 @@ class Directory:
                 self.raise_high_water(tick)
 
     def _remember_counts(self, folder: Folder, keys: Iterable[str]) -> None:
-        lock = self._lock_exclusively()
-        try:
+        with self._locked():
             self.past.add({key: read_state(folder.state_path(key)) for key in keys})
-        finally:
-            lock.close()
 
     def _saved_positions(self, folder: Folder) -> Mapping[str, Position]:
         """Put the cursors on the disk and give them: on their word something is about to go."""

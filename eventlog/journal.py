@@ -9,7 +9,8 @@ Invariants:
 * A segment is written by one process only; a higher number means that the lower one is finished. So a segment gets
   its name when it is ready, at once the one to write to.
 * The index and the end are set after the write, never before (index.py).
-* Syncs run beside appends, never under their lock; concurrent callers of `sync` share one (sharing.py).
+* Syncs run beside appends and take no lock of theirs, so that one may wait for a sync in the middle of an append, as a
+  signal's handler that closes the journal does; concurrent callers of `sync` share one (sharing.py).
 * What a failed sync was for is never called synced, whatever a later one of the same file says, until it stands again.
 """
 
@@ -17,6 +18,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from errno import EBADF
 from pathlib import Path
 from threading import RLock
 from typing import NamedTuple
@@ -109,7 +112,7 @@ class Journal:
         self._number = self._ordinal = 0
         self._unsynced: list[_Segment] = []
         self._synced = START
-        self._folder_dirty = True
+        self._names_made, self._names_synced = 1, 0
         self._sync_failure: OSError | None = None
         self._broken = self._busy = self._closed = False
         self.doubtful = False
@@ -138,12 +141,12 @@ class Journal:
     @property
     def dirty(self) -> bool:
         """Tell whether anything was written that no sync has covered."""
-        return self._ordinal != self._synced.ordinal or self._folder_dirty
+        return self._ordinal != self._synced.ordinal or self._names_made != self._names_synced
 
     def append(self, key: Key, bodies: Sequence[bytes], wall_ms: int) -> list[EventId]:
         """Write the events of one call as one frame and give their ids; `JournalError` if it could not be written."""
         with self._lock:
-            self._busy = not self._busy or self._refuse()
+            self._busy = not self._busy or refuse_in_the_middle()
             try:
                 session = key.session
                 make = self._clock.next
@@ -156,19 +159,13 @@ class Journal:
     def append_one(self, key: Key, body: bytes, wall_ms: int) -> EventId:
         """Do as `append`, for one event: the hot path."""
         with self._lock:
-            self._busy = not self._busy or self._refuse()
+            self._busy = not self._busy or refuse_in_the_middle()
             try:
                 event_id = self._clock.next(key.session, wall_ms)
                 self._write(key, (event_id + body,))
                 return event_id
             finally:
                 self._busy = False
-
-    def _refuse(self) -> bool:
-        raise JournalError(
-            "expected no append in the middle of another of the same thread, found one from a signal's handler; "
-            "the event was not accepted"
-        )
 
     def append_records(self, session: bytes, records: Sequence[bytes]) -> None:
         """Write records that have their ids already (what a failed sync left in doubt)."""
@@ -195,14 +192,23 @@ class Journal:
                 write_all(self._files, segment.descriptor, frame, segment.end)
             segment.index.set(bucket, segment.end)
         except OSError as error:
+            self._raise_if_left(segment)
             self._cut_back(segment)
             raise _failure("write", segment.path, error) from error
         except BaseException:
+            self._raise_if_left(segment)
             self._interrupted(segment, size, events)
             raise
         segment.end += size
         self._ordinal += events
         self.allowance_bytes -= size
+
+    def _raise_if_left(self, segment: _Segment) -> None:
+        if segment.descriptor < 0:
+            raise Closed(
+                "expected an open log, found one that a signal's handler closed in the middle of this add; "
+                "the event is not acknowledged and may be kept"
+            )
 
     def _interrupted(self, segment: _Segment, size: int, events: int) -> None:
         """Keep what a reader may have seen, and go on in a new segment."""
@@ -240,7 +246,7 @@ class Journal:
         header = new_header(self._writer, number, self._ordinal, self._buckets)
         segment = _Segment(self._files, self._folder, header)
         self._number = number
-        self._folder_dirty = True
+        self._names_made += 1
         self.allowance_bytes -= HEADER_BYTES + index_bytes(self._buckets)
         return segment
 
@@ -253,30 +259,31 @@ class Journal:
     def sync(self) -> None:
         """Put all that was appended before the call on the disk; `JournalError` if the disk refuses."""
         wanted = self.end
-        if self._synced >= wanted and not self._folder_dirty:
+        if self._synced >= wanted and self._names_made == self._names_synced:
             return
         try:
             self._shared.cover(wanted)
             if self._doubted is not None and wanted <= self._doubted.end:
                 raise self._doubted.error or OSError()
         except OSError as error:
+            if self._closed and self._synced >= wanted:
+                return  # a signal's handler closed it, which synced it, in the middle of this
             raise _failure("sync", self._folder, error) from error
 
     def _sync_all(self) -> Synced:
         with self._sync_lock:
-            with self._lock:
-                reached = self.end
-                finished, current = list(self._unsynced), self._segment
-                names, self._folder_dirty = self._folder_dirty, False
+            reached, made, current = self.end, self._names_made, self._segment
+            finished = list(self._unsynced)  # last: a rotation meanwhile puts the current one there
             try:
-                self._sync_files([*finished, current], names=names)
+                self._sync_files([*finished, current], names=made != self._names_synced)
             except OSError as error:
-                self._folder_dirty = self._broken = self.doubtful = True
+                self._broken = self.doubtful = True
                 self._doubted = Synced(reached, error)
                 return self._doubted
-            with self._lock:
-                del self._unsynced[: len(finished)]
+            self._names_synced = made
             for segment in finished:
+                with suppress(ValueError):  # a signal's handler that synced in the middle of this was faster
+                    self._unsynced.remove(segment)
                 segment.close()
             if not self.doubtful:
                 self._synced = reached
@@ -284,7 +291,10 @@ class Journal:
 
     def _sync_files(self, segments: list[_Segment], *, names: bool) -> None:
         for segment in segments:
-            self._files.sync(segment.descriptor)
+            if segment.descriptor >= 0:  # else it was synced before it was closed
+                self._files.sync(segment.descriptor)
+        if self._closed and self._synced < self.end:
+            raise OSError(EBADF, "a file that was closed before it could be synced")
         if names:
             self._files.sync_folder(self._folder)
 
@@ -300,7 +310,7 @@ class Journal:
 
     def believe_again(self, fresh: int) -> None:
         """Go on with segment `fresh`, where what was in doubt stands again: no sync of an earlier one is believed."""
-        with self._sync_lock, self._lock:
+        with self._lock, self._sync_lock:
             for segment in self._unsynced:
                 if segment.header.number < fresh:
                     segment.close()
@@ -332,6 +342,14 @@ class Journal:
         for segment in [*self._unsynced, self._segment]:
             segment.close()
         self._unsynced = []
+
+
+def refuse_in_the_middle() -> bool:
+    """Raise for what a signal's handler appends in the middle of another append of its thread."""
+    raise JournalError(
+        "expected no append in the middle of another of the same thread, found one from a signal's handler; "
+        "the event was not accepted"
+    )
 
 
 def _failure(what: str, where: Path, error: OSError) -> JournalError:

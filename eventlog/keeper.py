@@ -11,6 +11,8 @@ from eventlog.deliverer import TICK_S, Deliverer
 from eventlog.pending import PendingView
 from eventlog.writing import SYNC_EVERY_S, Writer
 
+STOP_S = 0.5
+
 logger = logging.getLogger("eventlog.journal")
 
 
@@ -25,10 +27,10 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, or leave it to itself: the handler that calls may have interrupted what it waits for."""
         self._stop.set()
         self._alarm.ring()
-        self._thread.join()
+        self._thread.join(STOP_S)
 
     def _run(self) -> None:
         tick_at = monotonic() + TICK_S

@@ -2,21 +2,21 @@
 
 Invariants:
 * A caller comes back when a sync that began after its call has covered it, or with the error of that sync.
-* One thread leads: it syncs, has those woken whom that covered, and hands the lead to one whom it did not.
+* One thread leads: it syncs, has those woken whom that covered, and last one whom it did not, to lead next.
 * Those who are woken wake each other in turn: all at once they would fight for the interpreter, at twice the cost.
-* Whoever leads hands on, whatever ends it. A signal's handler in the middle of its own thread's sync syncs for itself.
+* No lock is held but the lead, and that lets its owner in again: a signal's handler may sync in the middle of anything,
+  and may raise. Whom that leaves unwoken looks again after `PATIENCE_S`.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
-from threading import Lock, RLock, get_ident
+from threading import Lock, RLock
 from typing import Any, NamedTuple
 
-_NOBODY = 0
-_NOWHERE: tuple[int, ...] = ()
+PATIENCE_S = 1.0
 
 
 class Synced(NamedTuple):
@@ -27,28 +27,29 @@ class Synced(NamedTuple):
 
 
 class _Waiter:
-    __slots__ = ("end", "error", "leads", "next", "thread", "turn")
+    __slots__ = ("end", "found", "gone", "line", "turn")
 
     def __init__(self, end: tuple[int, ...]) -> None:
-        self.end, self.thread = end, get_ident()
-        self.leads = False
-        self.error: OSError | None = None
-        self.next: _Waiter | None = None
-        """Whom to wake when woken."""
+        self.end = end
+        self.found: Synced | None = None
+        self.gone = False
+        self.line: deque[_Waiter] = deque()
+        """Who is to be woken after this one; shared by all who are woken by one sync."""
         self.turn: Any = Lock()
         self.turn.acquire()
 
-    def wait(self) -> None:
-        """Sleep until it is this one's turn, and wake the next."""
-        self.turn.acquire()
-        self.wake_next()
+    def leave(self) -> None:
+        """Wake the next who still waits."""
+        self.gone = True
+        with suppress(IndexError):
+            while self.line.popleft().wake():
+                pass
 
-    def wake_next(self) -> None:
-        """Wake who comes next; twice is harmless."""
-        following = self.next
-        if following is not None:
-            with suppress(RuntimeError):
-                following.turn.release()
+    def wake(self) -> bool:
+        """Wake this one; tell whether it is gone, so that another is to be woken for it."""
+        with suppress(RuntimeError):
+            self.turn.release()
+        return self.gone
 
 
 class SharedSync:
@@ -57,59 +58,66 @@ class SharedSync:
     def __init__(self, sync: Callable[[], Synced]) -> None:
         """Take what syncs; it is called by one thread at a time."""
         self._sync = sync
-        self._door = RLock()
-        self._leader = _NOBODY
-        self._waiting: list[_Waiter] = []
+        self._lead = RLock()
+        self._waiting: deque[_Waiter] = deque()
+        self._heir: _Waiter | None = None
+        """Who leads the next: those who come meanwhile wait for that one's sync, which is then for all of them."""
 
     def cover(self, end: tuple[int, ...]) -> None:
         """Return when all before `end` was synced; `OSError` if that failed."""
-        error = self._sync().error if self._leader == get_ident() else self._cover(_Waiter(end))
-        if error is not None:
-            raise error
-
-    def _cover(self, waiter: _Waiter) -> OSError | None:
+        waiter = _Waiter(end)
         try:
-            if not self._lead_or_wait(waiter):
-                return waiter.error
+            while waiter.found is None:
+                if self._may_lead(waiter):
+                    waiter.found = self._led(waiter)
+                elif not waiter.turn.acquire(timeout=PATIENCE_S):
+                    self._heir = None
+        finally:
+            waiter.leave()
+        if waiter.found.error is not None:
+            raise waiter.found.error
+
+    def _may_lead(self, waiter: _Waiter) -> bool:
+        """Take the lead, or get into the line of whoever has it and looks there after letting it go."""
+        if self._leads(waiter):
+            return True
+        self._waiting.append(waiter)
+        return self._leads(waiter)
+
+    def _leads(self, waiter: _Waiter) -> bool:
+        heir = self._heir
+        if not (heir is None or heir is waiter or heir.gone) or not self._lead.acquire(blocking=False):
+            return False
+        self._heir = None
+        return True
+
+    def _led(self, leader: _Waiter) -> Synced:
+        found = Synced((), None)
+        try:
             found = self._sync()
-            self._hand_on(found)
-        except BaseException:
-            self._withdraw(waiter)
-            raise
-        return found.error
+        finally:
+            self._lead.release()
+            self._settle(found, leader)
+        return found
 
-    def _lead_or_wait(self, waiter: _Waiter) -> bool:
-        """Tell whether to lead: at once, or when it is this waiter's turn and nobody has covered it."""
-        with self._door:
-            if self._leader == _NOBODY:
-                self._leader = waiter.thread
-                return True
-            self._waiting.append(waiter)
-        waiter.wait()
-        return waiter.leads
+    def _settle(self, found: Synced, leader: _Waiter) -> None:
+        """Have those woken whom the sync covered, and then one who leads the next: so late that it covers more."""
+        waiting = [waiter for waiter in self._drained() if waiter is not leader and not waiter.gone]
+        covered = [waiter for waiter in waiting if waiter.end <= found.end]
+        left = [waiter for waiter in waiting if waiter.end > found.end]
+        self._waiting.extend(left[1:])
+        self._heir = left[0] if left else None
+        line = deque(covered + left[:1])
+        for waiter in tuple(line):
+            waiter.line = line
+        for waiter in covered:
+            waiter.found = found
+        if line:
+            line.popleft().wake()
 
-    def _hand_on(self, found: Synced) -> None:
-        with self._door:
-            woken = [waiter for waiter in self._waiting if waiter.end <= found.end]
-            self._waiting = [waiter for waiter in self._waiting if waiter.end > found.end]
-            for waiter in woken:
-                waiter.error = found.error
-            self._leader = _NOBODY
-            if self._waiting:
-                leader = self._waiting.pop(0)
-                self._leader, leader.leads = leader.thread, True
-                woken.append(leader)  # last, so that its sync covers what the others do next
-            for waiter, following in pairwise(woken):
-                waiter.next = following
-        if woken:
-            woken[0].turn.release()
-
-    def _withdraw(self, waiter: _Waiter) -> None:
-        """Leave, by an exception: out of the line, or out of the lead."""
-        with self._door:
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
-            elif self._leader == waiter.thread:
-                self._hand_on(Synced(_NOWHERE, None))
-            else:
-                waiter.wake_next()
+    def _drained(self) -> dict[_Waiter, None]:
+        drained: dict[_Waiter, None] = {}
+        with suppress(IndexError):
+            while True:
+                drained[self._waiting.popleft()] = None
+        return drained

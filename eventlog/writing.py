@@ -22,7 +22,7 @@ from eventlog.directory import Directory, Folder
 from eventlog.errors import JournalError, JournalFull
 from eventlog.files import Files
 from eventlog.index import buckets_for, index_bytes
-from eventlog.journal import Journal
+from eventlog.journal import Journal, refuse_in_the_middle
 from eventlog.progress import Progress
 from eventlog.rewriting import write_again
 from eventlog.settings import Settings
@@ -32,6 +32,8 @@ SYNC_PAUSE_MAX_S = 5.0
 IDLE_SEGMENT_S = 60.0
 _SHARE = 8
 _BLOCK_BYTES = 4096
+
+Serve = Callable[[Folder, Journal], None]
 
 logger = logging.getLogger("eventlog.journal")
 
@@ -48,21 +50,31 @@ class Writer:
         self.folder: Folder | None = None
         self._ballast: Ballast | None = None
         self._segment_overhead_bytes = index_bytes(buckets_for(settings.segment_bytes))
+        self._opening = False
         self._rotated_at = monotonic()
         self._sync_at, self._sync_pause_s = 0.0, SYNC_EVERY_S
 
-    def open(self, identities: Iterable[str], served: Callable[[Folder, Journal], None], *, deliver: bool) -> Journal:
+    def open(self, identities: Iterable[str], served: Serve, *, deliver: bool) -> Journal:
         """Give the journal, made at the first call, when `served` is told; `JournalError` if it cannot be."""
         with self._lock:
             if self.journal is None:
-                folder = self._new_folder(identities, deliver=deliver)
-                journal = self._new_journal(folder)
-                self.folder = folder
-                self._ballast = Ballast(folder.path, self._segment_overhead_bytes + 2 * _BLOCK_BYTES)
-                self._ballast.take()
-                served(folder, journal)
-                self.journal = journal
+                self._opening = not self._opening or refuse_in_the_middle()
+                try:
+                    self.journal = self._opened(identities, served, deliver=deliver)
+                finally:
+                    self._opening = False
             return self.journal
+
+    def _opened(
+        self, identities: Iterable[str], served: Callable[[Folder, Journal], None], *, deliver: bool
+    ) -> Journal:
+        folder = self._new_folder(identities, deliver=deliver)
+        journal = self._new_journal(folder)
+        self.folder = folder
+        self._ballast = Ballast(folder.path, self._segment_overhead_bytes + 2 * _BLOCK_BYTES)
+        self._ballast.take()
+        served(folder, journal)
+        return journal
 
     def _new_folder(self, identities: Iterable[str], *, deliver: bool) -> Folder:
         try:
