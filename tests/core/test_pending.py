@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import PIPE
 
@@ -201,6 +202,8 @@ def test_who_read_once_keeps_no_segment_alive(directory: Directory, view: Pendin
 
 def held_open(folder: Folder) -> list[str]:
     """Give the removed files of a folder that this process keeps open."""
-    links = [path for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]  # one was of the listing itself
-    names = [str(path.readlink()) for path in links]
+    names = []
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # one is of the listing itself, others come and go
+            names.append(str(path.readlink()))
     return [name for name in names if name.startswith(str(folder.path)) and name.endswith("(deleted)")]
