@@ -18,6 +18,7 @@ _MODULES = {
     "rediss+cluster": "eventlog.adapters.redis",
     "redis+sentinel": "eventlog.adapters.redis",
     "rediss+sentinel": "eventlog.adapters.redis",
+    "momento": "eventlog.adapters.momento",
 }
 SCHEMES = tuple(_MODULES)
 
