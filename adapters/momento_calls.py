@@ -3,7 +3,7 @@
 Rules:
 * All of them may be made twice: what is put, removed or fetched is named by its bytes, and a reservation that counts
   twice makes a segment smaller, no more.
-* A cache that is missing is made once, where that is wanted.
+* A cache that is missing is made, where that is wanted; another may be making it too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from momento import CacheClient
+from momento import CacheClient, CacheClientAsync
 from momento.errors import SdkException
 from momento.requests import CollectionTtl, SortOrder
 
@@ -61,11 +61,9 @@ class Calls:
     async def afetch(self, fetch: Fetch) -> Reply | None:
         """Do as `fetch`, in the running loop."""
         try:
-            return _elements(await self.clients.aask(lambda client: self._fetch(client, fetch)))
-        except SdkException as error:
-            if is_too_large(error):
-                return None
-            raise self._told(error) from None
+            return _elements(await self._aask(lambda client: self._fetch(client, fetch)))
+        except SdkException:
+            return None
 
     def _fetch(self, client: Any, fetch: Fetch) -> Any:
         order = SortOrder.DESCENDING if fetch.descending else SortOrder.ASCENDING
@@ -78,13 +76,33 @@ class Calls:
         try:
             return self.clients.ask(call, timeout_s)
         except SdkException as error:
-            if is_too_large(error):
-                raise
-            if not (self._create and is_missing(error)):
-                raise self._told(error) from None
-        self._create = False
-        self._ask(lambda client: client.create_cache(self._cache), timeout_s)
-        return self._ask(call, timeout_s)
+            self._check(error)
+        return self._once_made(call, timeout_s)
+
+    async def _aask(self, call: Callable[[CacheClientAsync], Any]) -> Any:
+        try:
+            return await self.clients.aask(call)
+        except SdkException as error:
+            self._check(error)
+        try:
+            await self.clients.aask(lambda client: client.create_cache(self._cache))
+            return await self.clients.aask(call)
+        except SdkException as error:
+            raise self._told(error) from None
+
+    def _check(self, error: SdkException) -> None:
+        """Raise the error of ours; return where the cache is to be made, and pass on what a smaller fetch mends."""
+        if is_too_large(error):
+            raise error
+        if not (self._create and is_missing(error)):
+            raise self._told(error) from None
+
+    def _once_made(self, call: Callable[[CacheClient], Any], timeout_s: float) -> Any:
+        try:
+            self.clients.ask(lambda client: client.create_cache(self._cache), timeout_s)
+            return self.clients.ask(call, timeout_s)
+        except SdkException as error:
+            raise self._told(error) from None
 
     def _told(self, error: SdkException) -> BackendError:
         return KeyFull(str(told(self._identity, error))) if is_full(error) else told(self._identity, error)

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,9 +29,11 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from momento import CredentialProvider
 
 from eventlog import EventId
 from eventlog.adapters.memory import MemoryBackend
+from eventlog.adapters.momento import MomentoBackend
 from eventlog.adapters.redis import RedisBackend
 from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.clock import is_damage
@@ -43,6 +46,7 @@ from tests.core.examples import examples
 from tests.core.records import DAY_MS, HOUR_MS, eid
 from tests.core.tools import Moody, Wall, crash, hurry, open_log
 from tests.projections.model import Kind, Row, visible
+from tests.servers.momento import HOST, MomentoServer
 
 PATIENCE_S = 20.0
 SESSIONS = ["a", "b {%}\n"]
@@ -55,9 +59,25 @@ HISTORIES: list[dict[str, Any]] = [
     {},
     *({"ttl": ms / 1000, "expiry": e} for ms in TTLS_MS for e in ("fixed", "sliding")),
 ]
+
+
+@lru_cache
+def momento_server() -> MomentoServer:
+    """Start a server that ends with this process."""
+    server = MomentoServer()
+    server.start()
+    return server
+
+
+def momento_backend(cache: str) -> MomentoBackend:
+    """Give a backend on a cache, which is made at its first use."""
+    return MomentoBackend(CredentialProvider("", HOST, HOST, HOST, momento_server().port), cache, create=True)
+
+
 MAKERS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda _: MemoryBackend("machine"),
     "sqlite": lambda place: SQLiteBackend(place / "events.db"),
+    "momento": lambda place: momento_backend(place.name),
     "redis": lambda _: RedisBackend(fakeredis.FakeRedis(server=fakeredis.FakeServer(), host="machine")),
 }
 

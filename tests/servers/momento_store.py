@@ -116,7 +116,7 @@ class Cache:
         self._now_ms, self._limits = now_ms, limits
         self._items: dict[bytes, _Item] = {}
 
-    def keys(self) -> list[bytes]:
+    def names(self) -> list[bytes]:
         """Name what is there; the service itself cannot."""
         return [key for key in list(self._items) if self._live(key)]
 
