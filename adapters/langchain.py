@@ -3,13 +3,15 @@
 Invariants:
 * Making a history costs microseconds, whatever the server does: one log stands behind all of them (langchain_logs.py).
 * What all of them do is in langchain_history.py; here is what each class takes, and where its log is.
+* A class whose client is not installed is missed by who asks for it, and by nobody else.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from eventlog.adapters import from_url
 from eventlog.adapters.langchain_history import AT_ONCE, LogChatMessageHistory
@@ -20,7 +22,13 @@ from eventlog.settings import Expiry
 if TYPE_CHECKING:
     from redis import Redis
 
-__all__ = ["RedisChatMessageHistory"]
+    from eventlog.adapters.langchain_momento import MomentoChatMessageHistory
+
+__all__ = ["MomentoChatMessageHistory", "RedisChatMessageHistory"]
+
+_ELSEWHERE = {
+    "MomentoChatMessageHistory": "eventlog.adapters.langchain_momento",
+}
 
 
 class RedisChatMessageHistory(LogChatMessageHistory):
@@ -89,3 +97,10 @@ def _plain_client(url: str) -> Redis:
 
     client: Redis = Redis.from_url(url)
     return client
+
+
+def __getattr__(name: str) -> Any:
+    """Give a class that stands in a file of its own, with its client, when it is asked for."""
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE[name]), name)

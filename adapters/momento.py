@@ -72,7 +72,8 @@ class MomentoBackend:
         self._segments = Segments(self._calls, longest_ttl)
 
     def renew(self, newer: MomentoBackend) -> None:
-        """Connect from now on as `newer` does, a backend of the same identity."""
+        """Connect from now on as `newer` does, a backend of the same identity; make the cache if either would."""
+        self._calls.create |= newer._calls.create
         if self._clients.place != newer._clients.place:
             self._clients = self._calls.clients = newer._clients
 

@@ -32,7 +32,8 @@ class Calls:
 
     def __init__(self, clients: Clients, cache_name: str, identity: str, *, create: bool) -> None:
         """Take the connections; nothing is asked."""
-        self.clients, self._cache, self._identity, self._create = clients, cache_name, identity, create
+        self._cache, self._identity = cache_name, identity
+        self.clients, self.create = clients, create
 
     def put(self, key: str, elements: Elements, ttl: timedelta) -> None:
         """Put elements into a sorted set and renew it."""
@@ -94,7 +95,7 @@ class Calls:
         """Raise the error of ours; return where the cache is to be made, and pass on what a smaller fetch mends."""
         if is_too_large(error):
             raise error
-        if not (self._create and is_missing(error)):
+        if not (self.create and is_missing(error)):
             raise self._told(error) from None
 
     def _once_made(self, call: Callable[[CacheClient], Any], timeout_s: float) -> Any:

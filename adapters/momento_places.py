@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from momento import CacheClient, CredentialProvider
@@ -61,3 +62,12 @@ def _credentials_of(client: Any) -> CredentialProvider:
     headers = data._grpc_manager._stub.Get._interceptor.headers_to_add_every_time
     token = next(header.value for header in headers if header.name == _AUTHORIZATION)
     return CredentialProvider(token, client._control_client.endpoint, data.endpoint, data.endpoint, port)
+
+
+def default_ttl_of(client: CacheClient) -> timedelta | None:
+    """Give how long what a client puts lives where nothing is said; None where that cannot be known."""
+    found: Any = client
+    try:
+        return timedelta(seconds=found._data_clients[0]._default_ttl.total_seconds())
+    except (AttributeError, IndexError):
+        return None

@@ -14,22 +14,22 @@ from eventlog.errors import BackendUnavailable, EventRejected, SessionUnavailabl
 from tests.contract.suite import ALL, messages
 from tests.core.records import NOON_MS, eid, said
 from tests.momento.conftest import CACHE, Make, client_of
-from tests.servers.faults import SILENCE, Fault
+from tests.servers.faults import SILENCE, WHEN, Fault, When
 from tests.servers.momento import MomentoServer
 from tests.servers.momento_store import ELEMENT_BYTES_MAX
 
 UNAVAILABLE = Fault("UNAVAILABLE")
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("call", ["SortedSetPut", "SortedSetIncrement", "SortedSetFetch"])
 def test_a_call_that_failed_and_comes_again_leaves_each_event_once(
-    server: MomentoServer, make: Make, call: str, when: str
+    server: MomentoServer, make: Make, call: str, when: When
 ) -> None:
     """Whether it was applied or not, in a session of any length."""
     backend = make()
     records = [said(eid(NOON_MS + n), f"{n}" + "x" * 8000) for n in range(300)]
-    server.orders.give(UNAVAILABLE, call=call, when=when, times=3)  # type: ignore[arg-type]
+    server.orders.give(UNAVAILABLE, call=call, when=when, times=3)
     for start in range(0, 300, 60):
         while True:
             try:

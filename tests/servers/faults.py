@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 When = Literal["before", "after"]
+WHEN: tuple[When, When] = ("before", "after")
 
 
 class Fault(NamedTuple):
