@@ -6,7 +6,8 @@ Rules:
 * gRPC cannot be used on the other side of a fork: clients are made when they are first used, and a child forgets its
   parent's, touches none of them and lets none be collected.
 * After a call that found nobody, the client is dropped: gRPC itself would wait longer and longer, up to two minutes,
-  before it tries a server again that was away.
+  before it tries a server again that was away. It shares connections, with that wait, between clients of the same
+  options: each of ours has an option of its own.
 * Async clients belong to one event loop; they are closed with it.
 """
 
@@ -16,11 +17,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from itertools import count
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from momento import CacheClient, CacheClientAsync, Configurations, CredentialProvider
+from momento import CacheClient, CacheClientAsync, CredentialProvider
 from momento.config import Configuration
+from momento.config.transport.transport_strategy import StaticGrpcConfiguration, StaticTransportStrategy
 from momento.errors import SdkException
 from momento.retry import FixedCountRetryStrategy
 
@@ -33,13 +36,16 @@ HANDS = 8
 """Calls at once, where a batch needs many."""
 
 T = TypeVar("T")
+_KEEPALIVE_MS = 5000
 _inherited: list[Any] = []
+_numbers = count()
 
 
 def configuration(timeout_s: float) -> Configuration:
-    """Give a deadline for every call, and no retries."""
-    laptop = Configurations.Laptop.v1().with_client_timeout(timedelta(seconds=timeout_s))
-    return laptop.with_retry_strategy(FixedCountRetryStrategy(max_attempts=0))
+    """Give a deadline for every call, no retries, and connections that are nobody else's."""
+    keepalive = timedelta(milliseconds=_KEEPALIVE_MS + next(_numbers) % _KEEPALIVE_MS)
+    grpc_options = StaticGrpcConfiguration(timedelta(seconds=timeout_s), keepalive_time=keepalive)
+    return Configuration(StaticTransportStrategy(grpc_options), FixedCountRetryStrategy(max_attempts=0))
 
 
 class Clients:
