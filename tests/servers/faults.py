@@ -1,4 +1,4 @@
-"""Room: faults on order, for the servers of ours.
+"""Room: faults on order, for the servers of ours: errors, answers that never come, delays.
 
 Invariants:
 * An order concerns the next `times` calls of its name (or of any name) and no other.
@@ -15,10 +15,12 @@ WHEN: tuple[When, When] = ("before", "after")
 
 
 class Fault(NamedTuple):
-    """What happens to a call: an error that the server answers with, or an answer that never comes."""
+    """What happens to a call: an error that the server answers with, an answer that never comes, or a late one."""
 
     error: Any = None
     silent: bool = False
+    delay_s: float = 0.0
+    """How long the server takes over it, before anything else."""
 
 
 SILENCE = Fault(silent=True)

@@ -47,6 +47,7 @@ class MomentoServer:
         self._ahead_ms = 0
         self._lock = RLock()
         self._server: Any = None
+        self._stopping = Event()
 
     # running
 
@@ -63,7 +64,9 @@ class MomentoServer:
 
     def stop(self) -> None:
         """Cut every connection; what was stored stays."""
+        self._stopping.set()
         self._server.stop(None).wait()
+        self._stopping.clear()
 
     def advance(self, duration: timedelta) -> None:
         """Move the clock that TTLs go by."""
@@ -101,12 +104,14 @@ class MomentoServer:
         fault = self.orders.take(name, when)
         if fault is None:
             return
+        self._stopping.wait(fault.delay_s)
         if fault.silent:
             ended = Event()
             if context.add_callback(ended.set):
                 ended.wait()
             raise Refused("UNAVAILABLE", "", "nobody hears this")
-        raise Refused(fault.error, "", "on order")
+        if fault.error:
+            raise Refused(fault.error, "", "on order")
 
     def _admit(self, metadata: dict[str, Any]) -> None:
         if self.api_key is not None and metadata.get("authorization") != self.api_key:
