@@ -19,6 +19,7 @@ _MODULES = {
     "redis+sentinel": "eventlog.adapters.redis",
     "rediss+sentinel": "eventlog.adapters.redis",
     "momento": "eventlog.adapters.momento",
+    "rockset": "eventlog.adapters.rockset",
 }
 SCHEMES = tuple(_MODULES)
 

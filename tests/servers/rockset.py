@@ -240,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_PATCH = _handle  # noqa: N815
     do_DELETE = _handle  # noqa: N815
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
         """Say nothing."""
 
 

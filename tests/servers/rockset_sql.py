@@ -19,7 +19,7 @@ Row = Any
 Rows = Callable[[str, str, Mapping[str, Any]], Iterable[Row]]
 """Workspace, collection, what fields must equal -> rows, which may be more than those."""
 
-_BINARY: dict[type[exp.Expression], Callable[[Any, Any], bool]] = {
+_BINARY: dict[type[Any], Callable[[Any, Any], bool]] = {
     exp.EQ: operator.eq,
     exp.NEQ: operator.ne,
     exp.LT: operator.lt,
@@ -91,9 +91,9 @@ class _Query:
     def _ordered(self, select: exp.Select, rows: list[Row], alias: str) -> list[Row]:
         order = select.args.get("order")
         for part in reversed(order.expressions) if order else ():
-            rows = sorted(
-                rows, key=lambda row, by=part.this: self._value(by, row, alias), reverse=bool(part.args.get("desc"))
-            )
+            keys = [self._value(part.this, row, alias) for row in rows]
+            places = sorted(range(len(rows)), key=keys.__getitem__, reverse=bool(part.args.get("desc")))
+            rows = [rows[place] for place in places]
         return rows
 
     def _limited(self, select: exp.Select, rows: list[Row]) -> list[Row]:
