@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from eventlog.adapters.langchain_momento import MomentoChatMessageHistory
+    from eventlog.adapters.langchain_rockset import RocksetChatMessageHistory
 
-__all__ = ["MomentoChatMessageHistory", "RedisChatMessageHistory"]
+__all__ = ["MomentoChatMessageHistory", "RedisChatMessageHistory", "RocksetChatMessageHistory"]
 
 _ELSEWHERE = {
     "MomentoChatMessageHistory": "eventlog.adapters.langchain_momento",
+    "RocksetChatMessageHistory": "eventlog.adapters.langchain_rockset",
 }
 
 

@@ -184,11 +184,17 @@ class Calls:
 
     def _told(self, error: Any) -> BackendError:
         if not isinstance(error, ApiException):
-            word = "no answer in time" if isinstance(error, urllib3.exceptions.TimeoutError) else "unreachable"
-            return BackendUnavailable(f"{self._identity}: {word}: {type(error).__name__}")
+            return BackendUnavailable(f"{self._identity}: {_missed(error)}: {type(error).__name__}")
         status = int(error.status or 0)
         message = f"{self._identity}: {_WORDS.get(status, 'refused')}: {status} {_said(error.body)}"
         return EventRejected(message) if status == _TOO_LARGE else BackendUnavailable(message)
+
+
+def _missed(error: Exception) -> str:
+    """Tell why there is no reply."""
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # a time-out too, by its class
+    late = isinstance(error, urllib3.exceptions.TimeoutError)
+    return "no answer in time" if late and not refused else "unreachable"
 
 
 def _said(body: Any) -> str:

@@ -206,6 +206,9 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: callers that hang up are part of the tests."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     rockset: RocksetServer
