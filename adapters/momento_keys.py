@@ -157,6 +157,8 @@ def page(session: str, before: bytes | None, limit: int) -> Steps[tuple[list[byt
     else:
         last = highest((yield marks(session)))
         records = yield from _below(segment_key(session, 0), before, limit)
+    if not last:
+        return sorted(records)[-limit:], last
     for number in range(1, last + 1):
         records += yield from _below(segment_key(session, number), before, limit)
     return sorted(set(records))[-limit:], last

@@ -177,8 +177,11 @@ def _fetch(cache: Cache, request: Any) -> Any:
         begin = index.inclusive_start_index if index.HasField("inclusive_start_index") else None
         end = index.exclusive_end_index if index.HasField("exclusive_end_index") else None
         entries = held.by_rank(begin, end, descending=descending)
-    elements = [cache_pb._SortedSetElement(value=value, score=score) for score, value in entries]
-    return cache_pb._SortedSetFetchResponse(found={"values_with_scores": {"elements": elements}})
+    response = cache_pb._SortedSetFetchResponse(found={"values_with_scores": {}})
+    add = response.found.values_with_scores.elements.add
+    for score, value in entries:
+        add(value=value, score=score)
+    return response
 
 
 def _remove(cache: Cache, request: Any) -> Any:

@@ -9,7 +9,6 @@ Invariants:
 
 from __future__ import annotations
 
-import copy
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -72,11 +71,10 @@ class Documents:
 
     def patch(self, name: str, operations: Sequence[Mapping[str, Any]]) -> None:
         """Append to lists of a document."""
-        document = copy.deepcopy(self._by_id.get(name))
+        document = self._by_id.get(name)
         if document is not None:
             for operation in operations:
                 document.setdefault(operation["path"].strip("/-"), []).append(operation["value"])
-            self.put(document)
 
     def rows(self, equal: Mapping[str, Any]) -> Iterable[Document]:
         """Give what may have these values, in no order that anyone may rely on."""
