@@ -112,18 +112,32 @@ class MomentoBackend:
         self._segments.touched(chosen, now_s)
 
     def _put_names(self, shard: str, names: keys.Elements) -> None:
-        for portion in keys.portions(list(names)):
-            elements = {name: names[name] for name in portion}
+        try:
+            self._put_all(shard, names)
+        except KeyFull:
+            self._leave_old(shard)
             try:
-                self._calls.put(shard, elements, self._ttl)
+                self._put_all(shard, names)
             except KeyFull:
-                logger.exception("%s: the list %s is full: its newest sessions are not listed", self.identity, shard)
+                logger.warning("%s: the list %s is full; its newest sessions are not listed", self.identity, shard)
+
+    def _put_all(self, shard: str, names: keys.Elements) -> None:
+        for portion in keys.portions(list(names)):
+            self._calls.put(shard, {name: names[name] for name in portion}, self._ttl)
+
+    def _leave_old(self, shard: str) -> None:
+        """Take from a list the sessions that are gone by now."""
+        old = self._drive(keys.walk(shard, 0.0, self._oldest_ms(), keys.COUNT_MAX))
+        for portion in keys.portions([name for name, _ in old]):
+            self._calls.remove(shard, portion)
+
+    def _oldest_ms(self) -> float:
+        return (time() - self._ttl.total_seconds()) * 1000
 
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the listed sessions that begin with `prefix` and hold an event."""
-        oldest_ms = (time() - self._ttl.total_seconds()) * 1000
         for shard in keys.shard_keys():
-            listed = self._drive(keys.walk(shard, oldest_ms, None, keys.COUNT_MAX))
+            listed = self._drive(keys.walk(shard, self._oldest_ms(), None, keys.COUNT_MAX))
             names = [name for name in (value.decode() for value, _ in listed) if name.startswith(prefix)]
             for begin in range(0, len(names), _VERIFIED_AT_ONCE):
                 chosen = names[begin : begin + _VERIFIED_AT_ONCE]

@@ -9,13 +9,16 @@ Rules:
   before it tries a server again that was away. It shares connections, with that wait, between clients of the same
   options: each of ours has an option of its own.
 * Async clients belong to one event loop; they are closed with it.
+* What goes wrong in our calls is told by the core, once an outage; the SDK would log each of them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import timedelta
 from itertools import count
 from threading import Lock, Thread
@@ -39,6 +42,27 @@ T = TypeVar("T")
 _KEEPALIVE_MS = 5000
 _inherited: list[Any] = []
 _numbers = count()
+_ours: ContextVar[bool] = ContextVar("a call of ours is under way", default=False)
+
+
+class _NotOurs(logging.Filter):
+    """Lets the SDK log the calls of others."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        del record
+        return not _ours.get()
+
+
+logging.getLogger("momentosdk").addFilter(_NotOurs())
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
 
 
 def configuration(timeout_s: float) -> Configuration:
@@ -76,7 +100,8 @@ class Clients:
     def ask(self, call: Callable[[CacheClient], Any], timeout_s: float) -> Any:
         """Make a call and give its response; an `SdkException` where that is an error."""
         client = self._client(timeout_s)
-        response = call(client)
+        with _as_ours():
+            response = call(client)
         error = getattr(response, "inner_exception", None)
         if error is None:
             return response
@@ -147,7 +172,8 @@ class _LoopClient:
         """Make a call."""
         self._users += 1
         try:
-            return await call(self._client)
+            with _as_ours():
+                return await call(self._client)
         finally:
             self._users -= 1
             if self._retired:

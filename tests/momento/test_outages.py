@@ -56,6 +56,22 @@ def test_the_sdk_does_not_retry(server: MomentoServer, make: Make) -> None:
     assert server.calls == {"SortedSetPut": 1, "SortedSetFetch": 1}
 
 
+async def test_the_sdk_does_not_log_what_the_core_tells(
+    server: MomentoServer, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once an outage and not once a call; what others do with the SDK is logged as ever."""
+    backend = make()
+    server.orders.give(UNAVAILABLE, times=100)
+    with pytest.raises(BackendUnavailable):
+        backend.append({f"s{number}": messages(1) for number in range(50)})
+    with pytest.raises(BackendUnavailable):
+        await backend.aread("s", limit=1)
+    server.orders.clear()
+    assert not [record for record in caplog.records if record.name == "momentosdk"]
+    client_of(server).list_fetch("nowhere", "l")
+    assert [record for record in caplog.records if record.name == "momentosdk"]
+
+
 async def test_a_lost_reply_is_waited_for_within_the_deadline(
     server: MomentoServer, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,3 +162,23 @@ def test_an_account_with_longer_lives_is_used_to_the_full() -> None:
         backend.append({"s": messages(1)})
         assert generous.caches[CACHE].ttl_ms(segment_key("s", 0).encode()) > timedelta(days=6).total_seconds() * 1000
         backend.close()
+
+
+def test_a_list_that_is_full_lets_go_of_sessions_that_are_gone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events are stored all the same; who is listed no more for want of room is said."""
+    with running_momento(CACHE, api_key=KEY, limits=Limits(item_bytes=4 * KIB)) as server:
+        monkeypatch.setattr("eventlog.adapters.momento.time", lambda: server.now_ms() / 1000)
+        backend = _fresh(server)
+        for number in range(40):
+            assert backend.append({f"{number}-{at}" + "x" * 200: messages(1) for at in range(5)}) == {}
+            server.advance(timedelta(hours=5))
+        now = [f"now-{at}" for at in range(20)]
+        assert backend.append({name: messages(1) for name in now}) == {}
+        assert set(now) <= set(backend.sessions())
+        assert "is full" not in caplog.text
+        assert backend.append({f"{at}" + "y" * 900: messages(1) for at in range(200)}) == {}
+        assert "is full" in caplog.text
+        assert backend.read("7" + "y" * 900, limit=ALL) == messages(1)
+        backend.close()
