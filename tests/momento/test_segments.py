@@ -172,7 +172,7 @@ def test_a_list_that_is_full_lets_go_of_sessions_that_are_gone(
         monkeypatch.setattr("eventlog.adapters.momento.time", lambda: server.now_ms() / 1000)
         backend = _fresh(server)
         for number in range(40):
-            assert backend.append({f"{number}-{at}" + "x" * 200: messages(1) for at in range(5)}) == {}
+            assert backend.append({f"{number}-{at}" + "x" * 200: messages(1) for at in range(20)}) == {}
             server.advance(timedelta(hours=5))
         now = [f"now-{at}" for at in range(20)]
         assert backend.append({name: messages(1) for name in now}) == {}

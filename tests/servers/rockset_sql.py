@@ -16,6 +16,7 @@ import sqlglot
 from sqlglot import exp
 
 Row = Any
+Value = Callable[[Row], Any]
 Rows = Callable[[str, str, Mapping[str, Any]], Iterable[Row]]
 """Workspace, collection, what fields must equal -> rows, which may be more than those."""
 
@@ -46,6 +47,8 @@ def run(sql: str, parameters: Mapping[str, Any], rows_of: Rows) -> list[Row]:
 
 
 class _Query:
+    """A query with its parameters; expressions are compiled to functions of a row before rows are looked at."""
+
     def __init__(self, parameters: Mapping[str, Any], rows_of: Rows) -> None:
         self._parameters, self._rows_of = parameters, rows_of
 
@@ -54,15 +57,12 @@ class _Query:
         if not isinstance(select, exp.Select) or unknown:
             raise BadQuery(f"not understood: {type(select).__name__} {sorted(unknown)}")
         where = select.args.get("where")
-        condition = where.this if where else None
-        alias, rows = self._source(select.args["from_"].this, condition)
-        chosen = [row for row in rows if condition is None or self._value(condition, row, alias) is True]
+        alias, rows = self._source(select.args["from_"].this, where.this if where else None)
+        holds = self._compiled(where.this, alias) if where else _always
+        chosen = [row for row in rows if holds(row) is True]
         if select.args.get("group"):
-            shown = self._grouped(select, chosen, alias)
-        else:
-            chosen = self._ordered(select, chosen, alias)
-            shown = [self._shown(select, [row], alias) for row in chosen]
-        return self._limited(select, shown)
+            return self._limited(select, self._ordered(select, self._grouped(select, chosen, alias), ""))
+        return self._shown(select, self._limited(select, self._ordered(select, chosen, alias)), alias)
 
     def _source(self, source: Any, condition: Any) -> tuple[str, Iterable[Row]]:
         alias = source.alias
@@ -79,63 +79,88 @@ class _Query:
         """Give what a row must have, as far as that is plain to see."""
         for part in condition.flatten() if isinstance(condition, exp.And) else [condition]:
             if isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and len(part.this.parts) == 1:
-                yield part.this.name, self._value(part.expression, None, "")
+                yield part.this.name, self._compiled(part.expression, "")(None)
 
     def _grouped(self, select: exp.Select, rows: Iterable[Row], alias: str) -> list[Row]:
+        by = [self._compiled(part, alias) for part in select.args["group"].expressions]
         groups: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
-            key = tuple(self._value(part, row, alias) for part in select.args["group"].expressions)
-            groups.setdefault(key, []).append(row)
-        return self._ordered(select, [self._shown(select, group, alias) for group in groups.values()], "")
+            groups.setdefault(tuple(value(row) for value in by), []).append(row)
+        return [self._summed_up(select, group, alias) for group in groups.values()]
+
+    def _summed_up(self, select: exp.Select, group: list[Row], alias: str) -> Row:
+        row = {}
+        for part in select.expressions:
+            inner = part.unalias()
+            value = self._compiled(inner.this if isinstance(inner, exp.Max) else inner, alias)
+            row[part.alias_or_name] = max(map(value, group)) if isinstance(inner, exp.Max) else value(group[0])
+        return row
 
     def _ordered(self, select: exp.Select, rows: list[Row], alias: str) -> list[Row]:
         order = select.args.get("order")
         for part in reversed(order.expressions) if order else ():
-            keys = [self._value(part.this, row, alias) for row in rows]
-            places = sorted(range(len(rows)), key=keys.__getitem__, reverse=bool(part.args.get("desc")))
-            rows = [rows[place] for place in places]
+            rows = sorted(rows, key=self._compiled(part.this, alias), reverse=bool(part.args.get("desc")))
         return rows
 
     def _limited(self, select: exp.Select, rows: list[Row]) -> list[Row]:
         limit = select.args.get("limit")
-        return rows[: int(self._value(limit.expression, None, ""))] if limit else rows
+        return rows[: int(self._compiled(limit.expression, "")(None))] if limit else rows
 
-    def _shown(self, select: exp.Select, group: list[Row], alias: str) -> Row:
+    def _shown(self, select: exp.Select, rows: list[Row], alias: str) -> list[Row]:
         if isinstance(select.expressions[0], exp.Star):
-            return group[0]
-        return {
-            part.alias_or_name or f"?{number}": self._shown_value(part.unalias(), group, alias)
+            return rows
+        fields = [
+            (part.alias_or_name or f"?{number}", self._compiled(part.unalias(), alias))
             for number, part in enumerate(select.expressions)
-        }
+        ]
+        return [{name: value(row) for name, value in fields} for row in rows]
 
-    def _shown_value(self, part: Any, group: list[Row], alias: str) -> Any:
-        if isinstance(part, exp.Max):
-            return max(self._value(part.this, row, alias) for row in group)
-        return self._value(part, group[0], alias)
-
-    def _value(self, part: Any, row: Row, alias: str) -> Any:
-        """Give what an expression is for a row."""
-        if isinstance(part, exp.Placeholder):
-            return self._parameter(part.name)
-        if isinstance(part, exp.Literal):
-            return part.this if part.is_string else float(part.this)
+    def _compiled(self, part: Any, alias: str) -> Value:
+        """Give what an expression is, as a function of a row."""
         if isinstance(part, exp.Column):
-            return _field(row, [name.name for name in part.parts], alias)
+            return _field([name.name for name in part.parts], alias)
         if isinstance(part, exp.In):
-            return self._value(part.this, row, alias) in [self._value(one, row, alias) for one in part.expressions]
+            return self._compiled_in(part, alias)
         combine = _BINARY.get(type(part))
         if combine is None:
+            constant = self._constant(part)
+            return lambda _: constant
+        left, right = self._compiled(part.this, alias), self._compiled(part.expression, alias)
+
+        def combined(row: Row) -> Any:
+            first, second = left(row), right(row)
+            return None if first is None or second is None else combine(first, second)
+
+        return combined
+
+    def _compiled_in(self, part: Any, alias: str) -> Value:
+        left = self._compiled(part.this, alias)
+        wanted = {self._constant(one) for one in part.expressions}
+        return lambda row: left(row) in wanted
+
+    def _constant(self, part: Any) -> Any:
+        if isinstance(part, exp.Literal):
+            return part.this if part.is_string else float(part.this)
+        if not isinstance(part, exp.Placeholder):
             raise BadQuery(f"not understood: {type(part).__name__}")
-        left, right = self._value(part.this, row, alias), self._value(part.expression, row, alias)
-        return None if left is None or right is None else combine(left, right)
-
-    def _parameter(self, name: str) -> Any:
-        if name not in self._parameters:
-            raise BadQuery(f"no parameter of the name {name}")
-        return self._parameters[name]
+        if part.name not in self._parameters:
+            raise BadQuery(f"no parameter of the name {part.name}")
+        return self._parameters[part.name]
 
 
-def _field(row: Row, path: list[str], alias: str) -> Any:
-    for name in path[1:] if alias and path[0] == alias else path:
-        row = row.get(name) if isinstance(row, dict) else None
-    return row
+def _always(_: Row) -> bool:
+    return True
+
+
+def _field(path: list[str], alias: str) -> Value:
+    names = path[1:] if alias and path[0] == alias else path
+    if len(names) == 1:
+        [only] = names
+        return lambda row: row.get(only)
+
+    def value(row: Row) -> Any:
+        for name in names:
+            row = row.get(name) if isinstance(row, dict) else None
+        return row
+
+    return value
