@@ -18,6 +18,8 @@ _MODULES = {
     "rediss+cluster": "eventlog.adapters.redis",
     "redis+sentinel": "eventlog.adapters.redis",
     "rediss+sentinel": "eventlog.adapters.redis",
+    "momento": "eventlog.adapters.momento",
+    "rockset": "eventlog.adapters.rockset",
 }
 SCHEMES = tuple(_MODULES)
 

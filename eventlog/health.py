@@ -17,6 +17,7 @@ from eventlog.frames import HEADER_BYTES
 from eventlog.incarnation import Incarnation
 from eventlog.journal import Position, segment_path
 from eventlog.past import Counts
+from eventlog.ports import Backend, note_of
 from eventlog.statefile import read_state
 from eventlog.status import BackendStatus, DelivererState, State, Status
 
@@ -30,8 +31,7 @@ def gather(live: Incarnation) -> Status:
     kinds = [place.what for place in live.directory.past.damage()]
     return Status(
         backends={
-            name: _backend(folders, ends, live.keys[name], backend.identity, live)
-            for name, backend in live.backends.items()
+            name: _backend(folders, ends, live.keys[name], backend, live) for name, backend in live.backends.items()
         },
         journal=str(live.directory.root),
         journal_bytes=live.directory.usage_bytes() + live.aside.size_bytes,
@@ -46,7 +46,7 @@ def gather(live: Incarnation) -> Status:
 
 
 def _backend(
-    folders: list[Folder], ends: dict[Path, Position], key: str, identity: str, live: Incarnation
+    folders: list[Folder], ends: dict[Path, Position], key: str, backend: Backend, live: Incarnation
 ) -> BackendStatus:
     concerned = [folder for folder in folders if key in folder.backends()]
     delivery = live.deliveries[key]
@@ -57,7 +57,7 @@ def _backend(
     aside, past = live.aside.counts(key), live.directory.past.delivered().get(key, Counts())
     lags = [_lag(folder, key, ends[folder.path], live.now_ms()) for folder in concerned]
     return BackendStatus(
-        identity=identity,
+        identity=backend.identity,
         state=worst.state,
         lag_events=sum(events for events, _, _ in lags) + aside.held + aside.dead,
         lag_bytes=sum(size for _, size, _ in lags),
@@ -66,6 +66,7 @@ def _backend(
         retries=past.retries + sum(state.retries for state in states),
         dead_letters=aside.dead,
         last_error=worst.last_error,
+        note=note_of(backend),
     )
 
 

@@ -21,7 +21,7 @@ from eventlog.health import gather
 from eventlog.history import ChatHistory
 from eventlog.journal import Key
 from eventlog.place import default_place
-from eventlog.ports import Backend
+from eventlog.ports import Backend, by_keeping
 from eventlog.settings import Expiry, Settings, checked_ack, checked_bytes, checked_retain_ms
 from eventlog.status import Status
 
@@ -113,8 +113,9 @@ class EventLog(Access):
     def sessions(self, prefix: str = "") -> list[str]:
         """Give the ids of the sessions that hold any event, pending ones included, sorted."""
         live = self._live()
-        found: set[str] = set(next(iter(self._backends.values())).sessions(prefix))
-        pending = live.pending.sessions(live.first)
+        name, backend = by_keeping(self._backends)[0]
+        found: set[str] = set(backend.sessions(prefix))
+        pending = live.pending.sessions(live.keys[name])
         return sorted(found | {session for session in pending if session.startswith(prefix)})
 
     def flush(self, timeout: float | None = None) -> bool:

@@ -7,6 +7,7 @@ Rules:
   for a reason of their own (a key of another type, a shard that is down, an event that is refused): the rest is stored.
 * Two errors cross the port: `BackendUnavailable` (try again) and `EventRejected` (never will).
 * No credentials in `identity`, which is the same from a URL and from an object.
+* A backend that may lose what it has says so: `is_cache`, and a `note` for the status. Reads prefer one that keeps.
 * A backend is used by several threads at once. `after_fork` drops what was inherited without touching it.
 """
 
@@ -75,3 +76,14 @@ class Backend(Protocol):
     def close(self) -> None:
         """Let go of connections; closing twice is harmless."""
         ...
+
+
+def by_keeping(backends: Mapping[str, Backend]) -> list[tuple[str, Backend]]:
+    """Give backends in the order in which reads prefer them: as they were named, with those that are caches last."""
+    return sorted(backends.items(), key=lambda item: bool(getattr(item[1], "is_cache", False)))
+
+
+def note_of(backend: Backend) -> str | None:
+    """Give what whoever looks at the status should know of a backend, if it has such a `note`."""
+    note: str | None = getattr(backend, "note", None)
+    return note

@@ -24,7 +24,7 @@ from eventlog.errors import BackendUnavailable, SessionUnavailable
 from eventlog.events import ID_BYTES
 from eventlog.pending import PendingView
 from eventlog.place import backend_key
-from eventlog.ports import Backend
+from eventlog.ports import Backend, by_keeping
 from eventlog.projections.messages import Folded, fold_merged, merge
 
 CACHE_BYTES_MAX = 32 << 20
@@ -149,8 +149,8 @@ class SessionReader:
     def __init__(
         self, backends: dict[str, Backend], pending: PendingView, clock: Clock, erased: ErasedList, *, strict: bool
     ) -> None:
-        """Read from `backends`, the first one first."""
-        self._stores = [_Store(name, backend) for name, backend in backends.items()]
+        """Read from `backends`, the first one first, and from caches last."""
+        self._stores = [_Store(name, backend) for name, backend in by_keeping(backends)]
         self._pending, self._clock, self._erased, self._strict = pending, clock, erased, strict
         self._seen = _Seen()
         self.incomplete_reads = 0

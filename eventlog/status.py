@@ -30,6 +30,8 @@ class BackendStatus(msgspec.Struct, frozen=True):
     retries: int
     dead_letters: int
     last_error: str | None
+    note: str | None = None
+    """What is peculiar to this backend, such as that it is a cache."""
 
 
 class Status(msgspec.Struct, frozen=True):

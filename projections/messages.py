@@ -56,13 +56,25 @@ def fold(records: Iterable[bytes], now_ms: int) -> Folded:
 
 def fold_merged(records: Sequence[bytes], now_ms: int) -> Folded:
     """Fold records that `merge` gave."""
-    if {record[ID_BYTES:PAYLOAD_AT] for record in records} <= {PERMANENT}:
-        with suppress(DamagedBody):
+    kinds = {record[ID_BYTES:PAYLOAD_AT] for record in records}
+    with suppress(DamagedBody):
+        if kinds <= {PERMANENT}:
             return Folded(decode_messages(records), [], 0, cut=False)
+        if kinds == {SLIDING}:
+            return Folded(_unlapsed(decode_messages(records), now_ms), [], 0, cut=False)
     state = _Fold(now_ms)
     for record in records:
         state.take(record)
     return state.result()
+
+
+def _unlapsed(events: list[MessageAdded], now_ms: int) -> list[MessageAdded]:
+    """Give the sliding messages after the last time that their window had lapsed, of which there is none if it has."""
+    ends_ms = [event.at_ms + event.ttl_ms for event in events]
+    if ends_ms[-1] <= now_ms:
+        return []
+    lapses = (place for place in range(len(events) - 1, 0, -1) if ends_ms[place - 1] <= events[place].at_ms)
+    return events[next(lapses, 0) :]
 
 
 class _Fold:

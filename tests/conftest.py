@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 import redis
 
+from tests.contract.suite import PASSWORD
+from tests.servers.momento import MomentoServer, running_momento
 from tests.servers.redis_server import MakeRedis, RedisServer, make_redis
+from tests.servers.rockset import RocksetServer, running_rockset
 
 DATABASES = 16
 
@@ -54,3 +57,17 @@ def own_redis() -> Iterator[MakeRedis]:
             return servers.enter_context(make_redis(*extra, **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def momento_server() -> Iterator[MomentoServer]:
+    """Give the Momento server that the tests of one worker share; each has a cache of its own."""
+    with running_momento(api_key=PASSWORD) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rockset_server() -> Iterator[RocksetServer]:
+    """Give the Rockset server that the tests of one worker share; each has a collection of its own."""
+    with running_rockset(api_key=PASSWORD) as server:
+        yield server

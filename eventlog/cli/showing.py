@@ -151,6 +151,7 @@ def _backend_rows(backend: BackendStatus) -> dict[str, str]:
         "delivered": f"{counted(backend.delivered, 'event')}, {counted(backend.retries, 'retry', 'retries')}",
         "dead letters": f"{backend.dead_letters:,}",
         "last error": backend.last_error or "none",
+        **({"note": backend.note} if backend.note else {}),
     }
 
 

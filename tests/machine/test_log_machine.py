@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,10 +29,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from momento import CredentialProvider
 
 from eventlog import EventId
 from eventlog.adapters.memory import MemoryBackend
+from eventlog.adapters.momento import MomentoBackend
 from eventlog.adapters.redis import RedisBackend
+from eventlog.adapters.rockset import RocksetBackend
+from eventlog.adapters.rockset_calls import Place
 from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.clock import is_damage
 from eventlog.codec import FIXED, PERMANENT, SLIDING, encode_cleared, encode_message
@@ -43,6 +48,8 @@ from tests.core.examples import examples
 from tests.core.records import DAY_MS, HOUR_MS, eid
 from tests.core.tools import Moody, Wall, crash, hurry, open_log
 from tests.projections.model import Kind, Row, visible
+from tests.servers.momento import HOST, MomentoServer
+from tests.servers.rockset import RocksetServer
 
 PATIENCE_S = 20.0
 SESSIONS = ["a", "b {%}\n"]
@@ -55,9 +62,39 @@ HISTORIES: list[dict[str, Any]] = [
     {},
     *({"ttl": ms / 1000, "expiry": e} for ms in TTLS_MS for e in ("fixed", "sliding")),
 ]
+
+
+@lru_cache
+def momento_server() -> MomentoServer:
+    """Start a server that ends with this process."""
+    server = MomentoServer()
+    server.start()
+    return server
+
+
+def momento_backend(cache: str) -> MomentoBackend:
+    """Give a backend on a cache, which is made at its first use."""
+    return MomentoBackend(CredentialProvider("", HOST, HOST, HOST, momento_server().port), cache, create=True)
+
+
+@lru_cache
+def rockset_server() -> RocksetServer:
+    """Start a server that ends with this process."""
+    server = RocksetServer()
+    server.start()
+    return server
+
+
+def rockset_backend(collection: str) -> RocksetBackend:
+    """Give a backend on a collection, which is made at its first use."""
+    return RocksetBackend(Place(rockset_server().url, "key"), collection, create=True)
+
+
 MAKERS: dict[str, Callable[[Path], Backend]] = {
     "memory": lambda _: MemoryBackend("machine"),
     "sqlite": lambda place: SQLiteBackend(place / "events.db"),
+    "momento": lambda place: momento_backend(place.name),
+    "rockset": lambda place: rockset_backend(place.name),
     "redis": lambda _: RedisBackend(fakeredis.FakeRedis(server=fakeredis.FakeServer(), host="machine")),
 }
 

@@ -70,6 +70,14 @@ def test_the_fold_is_what_the_design_says(rows: list[Row], now_ms: int) -> None:
     assert folded.unknown == sum(row.kind == "unknown" for row in rows)
 
 
+@given(histories(), times_ms)
+@examples(200)
+def test_a_session_of_sliding_messages_alone_is_folded_as_any_other(rows: list[Row], now_ms: int) -> None:
+    """It has a short way of its own, which gives what the long one gives."""
+    alone = [row._replace(kind="sliding", ttl_ms=row.ttl_ms or 20) for row in rows]
+    assert texts(fold(records(alone), now_ms)) == [row.message for row in visible(alone, now_ms)]
+
+
 @given(histories(), times_ms, st.data())
 @examples(100)
 def test_any_order_of_arrival_and_any_doubles_give_the_same(rows: list[Row], now_ms: int, data: st.DataObject) -> None:

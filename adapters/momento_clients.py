@@ -1,0 +1,224 @@
+"""Room: our own connections to a Momento cache, through its SDK.
+
+Rules:
+* Reads and writes have clients of their own, with a deadline on every call and without the SDK's retries: the core
+  retries.
+* gRPC cannot be used on the other side of a fork: clients are made when they are first used, and a child forgets its
+  parent's, touches none of them and lets none be collected.
+* After a call that found nobody, the client is dropped: gRPC itself would wait longer and longer, up to two minutes,
+  before it tries a server again that was away. It shares connections, with that wait, between clients of the same
+  options: each of ours has an option of its own.
+* Async clients belong to one event loop; they are closed with it.
+* What goes wrong in our calls is told by the core, once an outage; the SDK would log each of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from datetime import timedelta
+from itertools import count
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+from momento import CacheClient, CacheClientAsync, CredentialProvider
+from momento.config import Configuration
+from momento.config.transport.transport_strategy import StaticGrpcConfiguration, StaticTransportStrategy
+from momento.errors import SdkException
+from momento.retry import FixedCountRetryStrategy
+
+from eventlog.adapters.momento_places import Place
+from eventlog.adapters.momento_words import finds_nobody
+
+READ_TIMEOUT_S = 2.0
+WRITE_TIMEOUT_S = 5.0
+HANDS = 8
+"""Calls at once, where a batch needs many."""
+
+T = TypeVar("T")
+_KEEPALIVE_MS = 5000
+_inherited: list[Any] = []
+_numbers = count()
+_ours: ContextVar[bool] = ContextVar("a call of ours is under way", default=False)
+
+
+class _NotOurs(logging.Filter):
+    """Lets the SDK log the calls of others."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        del record
+        return not _ours.get()
+
+
+logging.getLogger("momentosdk").addFilter(_NotOurs())
+
+
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    token = _ours.set(True)
+    try:
+        yield
+    finally:
+        _ours.reset(token)
+
+
+def configuration(timeout_s: float) -> Configuration:
+    """Give a deadline for every call, no retries, and connections that are nobody else's."""
+    keepalive = timedelta(milliseconds=_KEEPALIVE_MS + next(_numbers) % _KEEPALIVE_MS)
+    grpc_options = StaticGrpcConfiguration(timedelta(seconds=timeout_s), keepalive_time=keepalive)
+    return Configuration(StaticTransportStrategy(grpc_options), FixedCountRetryStrategy(max_attempts=0))
+
+
+class Clients:
+    """Clients of a place: for writes, for reads, and for the reads of each event loop."""
+
+    def __init__(self, place: Place, ttl: timedelta) -> None:
+        """Take the place; nothing is connected."""
+        self.place, self._ttl = place, ttl
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = Lock()
+        self._clients: dict[float, CacheClient] = {}
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+
+    def after_fork(self) -> None:
+        """Start anew without touching what there was, nor letting it be collected."""
+        _inherited.append((self._clients, self._loops))
+        self._forget()
+
+    def close(self) -> None:
+        """Close what is connected; a loop's client in that loop, when it ends."""
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            _close(client)
+
+    def ask(self, call: Callable[[CacheClient], Any], timeout_s: float) -> Any:
+        """Make a call and give its response; an `SdkException` where that is an error."""
+        client = self._client(timeout_s)
+        with _as_ours():
+            response = call(client)
+        error = getattr(response, "inner_exception", None)
+        if error is None:
+            return response
+        if finds_nobody(error):
+            self._drop(timeout_s, client)
+        raise error
+
+    def _client(self, timeout_s: float) -> CacheClient:
+        with self._lock:
+            client = self._clients.get(timeout_s)
+            if client is None:
+                client = CacheClient(configuration(timeout_s), self.place.credentials, self._ttl)
+                self._clients[timeout_s] = client
+            return client
+
+    def _drop(self, timeout_s: float, client: CacheClient) -> None:
+        with self._lock:
+            mine = self._clients.get(timeout_s) is client and bool(self._clients.pop(timeout_s))
+        if mine:
+            _close(client)
+
+    async def aask(self, call: Callable[[CacheClientAsync], Any]) -> Any:
+        """Do as `ask`, for a read in the running loop."""
+        held = await self._of_this_loop()
+        response = await held.use(call)
+        error = getattr(response, "inner_exception", None)
+        if error is None:
+            return response
+        if finds_nobody(error):
+            self._loops = {loop: other for loop, other in self._loops.items() if other is not held}
+            await held.retire()
+        raise error
+
+    async def _of_this_loop(self) -> _LoopClient:
+        loop = asyncio.get_running_loop()
+        held = self._loops.get(loop)
+        if held is None:
+            self._loops = {loop: held for loop, held in self._loops.items() if not loop.is_closed()}
+            held = self._loops[loop] = _LoopClient(self.place.credentials, self._ttl)
+            await held.end_with_loop()
+        return held
+
+
+def _close(client: CacheClient) -> None:
+    with suppress(SdkException):
+        client.__exit__(None, None, None)
+
+
+class _LoopClient:
+    """The async client of one event loop; closed when nobody uses it any more, for that would cancel their tasks."""
+
+    def __init__(self, credentials: CredentialProvider, ttl: timedelta) -> None:
+        self._client = CacheClientAsync(configuration(READ_TIMEOUT_S), credentials, ttl)
+        self._end = self._closing()
+        self._users, self._retired = 0, False
+
+    async def end_with_loop(self) -> None:
+        """Have it closed when the loop ends: it closes what async generators still wait in it."""
+        await anext(self._end)
+
+    async def _closing(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await self._client.__aexit__(None, None, None)
+
+    async def use(self, call: Callable[[CacheClientAsync], Any]) -> Any:
+        """Make a call."""
+        self._users += 1
+        try:
+            with _as_ours():
+                return await call(self._client)
+        finally:
+            self._users -= 1
+            if self._retired:
+                await self.retire()
+
+    async def retire(self) -> None:
+        """Close it with its last user."""
+        self._retired = True
+        if not self._users:
+            await self._end.aclose()
+
+
+def at_once(tasks: Sequence[Callable[[], T]]) -> list[T]:
+    """Do tasks with several hands and give their results in order; the first error ends it and is raised."""
+    results: dict[int, T] = {}
+    faults: list[BaseException] = []
+    left = iter(enumerate(tasks))
+    lock = Lock()
+
+    def work() -> None:
+        while not faults:
+            with lock:
+                number, task = next(left, (-1, None))
+            if task is None:
+                return
+            try:
+                results[number] = task()
+            except BaseException as error:  # noqa: BLE001 (raised below, in the thread that asked)
+                faults.append(error)
+
+    helpers = _helpers(work, min(HANDS, len(tasks)) - 1)
+    work()
+    for helper in helpers:
+        helper.join()
+    if faults:
+        raise faults[0]
+    return [results[number] for number in range(len(tasks))]
+
+
+def _helpers(work: Callable[[], None], number: int) -> list[Thread]:
+    """Start threads; none where the interpreter is ending, and then one does it all."""
+    helpers: list[Thread] = []
+    with suppress(RuntimeError):
+        for _ in range(number):
+            helper = Thread(target=work, name="eventlog-momento", daemon=True)
+            helper.start()
+            helpers.append(helper)
+    return helpers
