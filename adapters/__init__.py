@@ -18,6 +18,8 @@ _MODULES = {
     "rediss+cluster": "eventlog.adapters.redis",
     "redis+sentinel": "eventlog.adapters.redis",
     "rediss+sentinel": "eventlog.adapters.redis",
+    "cassandra": "eventlog.adapters.cassandra",
+    "cassandra+astra": "eventlog.adapters.cassandra",
 }
 SCHEMES = tuple(_MODULES)
 
