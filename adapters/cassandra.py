@@ -77,6 +77,8 @@ class CassandraBackend:
 
     def renew(self, newer: CassandraBackend) -> None:
         """Connect from now on as `newer` does, a backend of the same identity."""
+        if newer._table.provision:
+            self._table = newer._table
         if self._links.place != newer._links.place:
             older, self._links = self._links, newer._links
             older.close()

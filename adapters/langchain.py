@@ -27,10 +27,12 @@ try:
 except ImportError as error:
     raise missing("langchain", "langchain_core") from error
 
+from eventlog.adapters.langchain_cassandra import SetupMode, stand_of_session
 from eventlog.adapters.langchain_logs import Journal, Stand, stand_of_client, stand_of_url
 from eventlog.adapters.langchain_messages import FORM, pack, unpack
 
 if TYPE_CHECKING:
+    from cassandra.cluster import Session
     from langchain_core.chat_history import BaseChatMessageHistory
     from redis import Redis
 else:
@@ -39,7 +41,7 @@ else:
     except ImportError:
         BaseChatMessageHistory = object
 
-__all__ = ["RedisChatMessageHistory"]
+__all__ = ["CassandraChatMessageHistory", "RedisChatMessageHistory", "SetupMode"]
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
@@ -197,6 +199,36 @@ class RedisChatMessageHistory(_LogChatMessageHistory):
     def redis_client(self, client: Redis) -> None:
         self._client = client
         self._stand = _stand_of_client(client, self._journal)
+
+
+class CassandraChatMessageHistory(_LogChatMessageHistory):
+    """A drop-in for langchain-community's class of this name.
+
+    `session` and `keyspace` are, where they are left out, those of `cassio.init`; the events lie in a table of their
+    own, `<table_name>_events`. `ttl_seconds` is fixed for each message. The table is made when the server is first
+    reached, unless `setup_mode` is `SetupMode.OFF`. `ack`, `journal` and `retain` are as for Redis.
+    """
+
+    def __init__(  # noqa: PLR0913 (the signature that users have)
+        self,
+        session_id: str,
+        session: Session | None = None,
+        keyspace: str | None = None,
+        table_name: str = "message_store",
+        ttl_seconds: int | None = None,
+        *,
+        setup_mode: Any = SetupMode.SYNC,
+        ack: str | None = None,
+        journal: Journal = None,
+        retain: timedelta | None = _AT_ONCE,
+    ) -> None:
+        """Find the log; no server is asked. Raises as `eventlog.open` does, and as cassio where it is not set up."""
+        self.session_id, self.ttl_seconds = session_id, ttl_seconds
+        self._begin(stand_of_session(session, keyspace, table_name, setup_mode, journal), ack, retain)
+
+    @property
+    def _lifetime(self) -> int | None:
+        return self.ttl_seconds or None
 
 
 def _messages(found: Events) -> list[BaseMessage]:

@@ -10,7 +10,7 @@ Invariants:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from threading import RLock
 from typing import Any, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
@@ -60,7 +60,7 @@ _Place = tuple[Journal, str | None]
 _lock = RLock()
 _by_identity: dict[tuple[str, _Place], Stand] = {}
 _by_url: dict[tuple[str, _Place], Stand] = {}
-_by_client: WeakKeyDictionary[Any, dict[_Place, Stand]] = WeakKeyDictionary()
+_by_client: WeakKeyDictionary[Any, dict[tuple[_Place, Hashable], Stand]] = WeakKeyDictionary()
 
 
 def stand_of_url(url: str, journal: Journal, make: Callable[[str], Backend]) -> Stand:
@@ -72,13 +72,13 @@ def stand_of_url(url: str, journal: Journal, make: Callable[[str], Backend]) -> 
     return stand
 
 
-def stand_of_client(client: Any, journal: Journal, make: Callable[[Any], Backend]) -> Stand:
-    """Give the stand of a client; `make` gives a backend on it."""
+def stand_of_client(client: Any, journal: Journal, make: Callable[[Any], Backend], among: Hashable = None) -> Stand:
+    """Give the stand of a client; `make` gives a backend on it, `among` tells it from others on the same client."""
     place = (journal, os.environ.get("EVENTLOG_JOURNAL"))
     stands = _by_client.setdefault(client, {})
-    stand = stands.get(place)
+    stand = stands.get((place, among))
     if stand is None:
-        stand = stands[place] = _stand(lambda: make(client), place)
+        stand = stands[place, among] = _stand(lambda: make(client), place)
     return stand
 
 
