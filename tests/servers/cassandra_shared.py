@@ -16,10 +16,11 @@ from tests.servers.cassandra_node import CassandraNode
 from tests.servers.missing import missing_server
 
 USER = PASSWORD = "cassandra"  # noqa: S105 (every new node's first user)
-AUTHENTICATED: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "authenticator": "PasswordAuthenticator",
     "authorizer": "CassandraAuthorizer",
     "role_manager": "CassandraRoleManager",
+    "max_mutation_size": "4MiB",
 }
 
 
@@ -60,7 +61,7 @@ def run_folder(factory: pytest.TempPathFactory) -> Path:
 def start_node(servers: ExitStack) -> str:
     """Start a node that asks for a password; give its address."""
     try:
-        node = CassandraNode(**AUTHENTICATED)
+        node = CassandraNode(**SETTINGS)
     except ServerMissing as error:
         missing_server(str(error))
     return servers.enter_context(node).address
