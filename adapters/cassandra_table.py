@@ -42,8 +42,10 @@ _FIND_COLUMNS = (
 )
 _MAKE_TABLE = (
     "CREATE TABLE IF NOT EXISTS {table} (session_id text, event_id uuid, body blob, cut blob static, "
-    "PRIMARY KEY (session_id, event_id)) WITH CLUSTERING ORDER BY (event_id DESC)"
+    "PRIMARY KEY (session_id, event_id)) WITH CLUSTERING ORDER BY (event_id DESC) "
+    "AND speculative_retry = 'MIN(99p,50ms)'"
 )
+"""A replica that just died is asked until the others know: without statistics a read would wait for it in vain."""
 _TEXTS = {
     "insert": "INSERT INTO {table} (session_id, event_id, body) VALUES (?, ?, ?) USING TIMESTAMP ?",
     "insert_ttl": "INSERT INTO {table} (session_id, event_id, body) VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?",

@@ -10,6 +10,7 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ from eventlog.errors import Closed
 from eventlog.history import ChatHistory, Events, Messages
 from eventlog.log import EventLog
 from eventlog.ports import Backend
+from eventlog.reading import LOOP_RECORDS_MAX
 from eventlog.settings import Expiry, checked_ack, checked_retain_ms
 
 try:
@@ -90,7 +92,8 @@ class _LogChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Give the messages, with the backend's own async client."""
-        return _messages(await self._aon(ChatHistory.aread_events))
+        found = await self._aon(ChatHistory.aread_events)
+        return await asyncio.to_thread(_messages, found) if len(found.events) > LOOP_RECORDS_MAX else _messages(found)
 
     def add_message(self, message: BaseMessage) -> None:
         """Append a message; raises as `ChatHistory.add` does."""

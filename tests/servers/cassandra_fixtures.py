@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
+from cassandra import ConsistencyLevel
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import RoundRobinPolicy
@@ -70,11 +71,15 @@ def cassandra(cassandra_keyspace: Keyspace) -> Keyspace:
     return cassandra_keyspace
 
 
-def cluster_at(address: str, user: str = USER, password: str = PASSWORD) -> Any:
+def cluster_at(*addresses: str, user: str = USER, password: str = PASSWORD) -> Any:
     """Give the driver's cluster, not connected yet."""
-    profile = ExecutionProfile(load_balancing_policy=RoundRobinPolicy(), request_timeout=DDL_TIMEOUT_S)
+    profile = ExecutionProfile(
+        load_balancing_policy=RoundRobinPolicy(),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        request_timeout=DDL_TIMEOUT_S,
+    )
     return Cluster(
-        [address],
+        addresses,
         auth_provider=PlainTextAuthProvider(user, password),
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=4,

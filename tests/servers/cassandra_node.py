@@ -107,6 +107,11 @@ class CassandraNode:
         """The process id of the running node."""
         return self._running().pid
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it was started, and not killed since."""
+        return self._process is not None
+
     def start(self) -> Self:
         """Start it and return when it answers."""
         self.begin()

@@ -60,8 +60,12 @@ def run_folder(factory: pytest.TempPathFactory) -> Path:
 
 def start_node(servers: ExitStack) -> str:
     """Start a node that asks for a password; give its address."""
+    return servers.enter_context(make_cassandra(**SETTINGS)).address
+
+
+def make_cassandra(**options: Any) -> CassandraNode:
+    """Give a node that is not started yet, or end the test where there is none."""
     try:
-        node = CassandraNode(**SETTINGS)
+        return CassandraNode(**options)
     except ServerMissing as error:
         missing_server(str(error))
-    return servers.enter_context(node).address
