@@ -239,12 +239,13 @@ def test_newer_session_renews_what_the_log_connects_with(cassandra: Keyspace) ->
     """After a change of password, a history with the new one delivers what waits, of old histories too."""
     place = cluster_at(cassandra.address, password="old")  # noqa: S106
     cluster = cluster_at(cassandra.address)
-    old = CassandraChatMessageHistory("s", _NotConnected(place), cassandra.name)
+    not_connected: Any = _NotConnected
+    old = CassandraChatMessageHistory("s", not_connected(place), cassandra.name)
     old.add_user_message("hi")
     assert not old.log.flush(1.0)
     error = old.log.status().backends["cassandra"].last_error or ""
     assert "wrong password" in error
-    new = CassandraChatMessageHistory("s", _NotConnected(cluster), cassandra.name)
+    new = CassandraChatMessageHistory("s", not_connected(cluster), cassandra.name)
     assert new.log is old.log
     assert delivered(old).messages == [HumanMessage("hi")]
 

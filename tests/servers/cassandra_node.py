@@ -38,17 +38,24 @@ _PREFIX = "eventlog-cassandra-"
 
 def java() -> str:
     """Find a Java that Cassandra 5 runs on."""
-    home = os.environ.get("JAVA_HOME")
-    program = str(Path(home, "bin", "java")) if home else shutil.which("java")
-    if program is None or not Path(program).exists():
-        raise ServerMissing(
-            "expected Java 17 to run Cassandra, found none; on Debian: apt install openjdk-17-jre-headless"
-        )
+    found = {program: _version_of(program) for program in _javas()}
+    for program, version in found.items():
+        if version in _JAVA_VERSIONS:
+            return program
+    told = ", ".join(f"{program} ({version})" for program, version in found.items()) or "none"
+    raise ServerMissing(f"expected Java 17 to run Cassandra, found {told}; try: apt install openjdk-17-jre-headless")
+
+
+def _javas() -> list[str]:
+    home, known = os.environ.get("JAVA_HOME"), Path("/usr/lib/jvm").glob("*/bin/java")
+    places = [Path(home, "bin", "java")] if home else []
+    return [str(place) for place in (*places, shutil.which("java"), *sorted(known)) if place and Path(place).exists()]
+
+
+def _version_of(program: str) -> str:
     told = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', told)
-    if found is None or found[1] not in _JAVA_VERSIONS:
-        raise ServerMissing(f"expected Java 11 or 17 to run Cassandra, found {told.splitlines()[:1]}; set JAVA_HOME")
-    return program
+    return found[1] if found else "unknown"
 
 
 def jars() -> Path:
@@ -56,7 +63,7 @@ def jars() -> Path:
     given = os.environ.get("EVENTLOG_CASSANDRA_JARS")
     folder = Path(given) if given else user_cache_path("chat-eventlog") / f"cassandra-{VERSION}"
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.is_dir():
             _bring(folder)
