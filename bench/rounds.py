@@ -19,9 +19,10 @@ from statistics import median
 from typing import NamedTuple
 
 from bench.arena import Arena
+from bench.cassandra_arena import CassandraArena
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["bench.rows"])
+_CONTEXT.set_forkserver_preload(["bench.rows", "bench.cassandra_rows"])
 _TIMEOUT_S = 300.0
 
 Sample = dict[str, float]
@@ -87,7 +88,7 @@ class Spread(NamedTuple):
 Results = dict[str, list[Sample]]
 
 
-def play(group: Group, arena: Arena, say: Callable[[str], None]) -> Results:
+def play(group: Group, arena: Arena | CassandraArena, say: Callable[[str], None]) -> Results:
     """Play all rounds of a group, in turns: a, b, a, b, ..."""
     results: Results = {contestant.name: [] for contestant in group.contestants}
     for number in range(group.rounds):
@@ -97,7 +98,7 @@ def play(group: Group, arena: Arena, say: Callable[[str], None]) -> Results:
     return results
 
 
-def _round(contestant: Contestant, arena: Arena) -> Sample:
+def _round(contestant: Contestant, arena: Arena | CassandraArena) -> Sample:
     with arena.fresh() as journals:
         task = Task(arena.url(slow=contestant.slow), arena.server.url, str(journals), contestant.size)
         ours, theirs = _CONTEXT.Pipe()
@@ -110,7 +111,7 @@ def _round(contestant: Contestant, arena: Arena) -> Sample:
             process.join(_TIMEOUT_S)
 
 
-def _serve(line: Connection, arena: Arena, name: str) -> Sample:
+def _serve(line: Connection, arena: Arena | CassandraArena, name: str) -> Sample:
     """Do what a round orders until it gives its sample."""
     while line.poll(_TIMEOUT_S):
         match line.recv():
