@@ -11,7 +11,7 @@ from typing import Any
 
 from eventlog.errors import BackendError, EventRejected, SessionUnavailable
 
-IN_FLIGHT_MAX = 64
+IN_FLIGHT_MAX = 128
 
 Statement = tuple[str, Any]
 """A session, and what is asked for it."""

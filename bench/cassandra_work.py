@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import monotonic, perf_counter, sleep
@@ -268,10 +269,17 @@ def _prove(session: Any, table: str, wanted: dict[str, int]) -> None:
     """Wait until the table has that many rows of each session, and see that it has no more."""
     key = "session_id" if table == OUR_TABLE else "partition_id"
     asked = session.prepare(f"SELECT count(*) FROM {KEYSPACE}.{table} WHERE {key} = ?")  # noqa: S608
+
+    def found(name: str) -> int:
+        return int(session.execute(asked, (name,)).one()[0])
+
     for name, count in wanted.items():
-        _wait(lambda name=name, count=count: session.execute(asked, (name,)).one()[0] >= count, f"{count} of {name}")
-        found = session.execute(asked, (name,)).one()[0]
-        assert found == count, f"expected {count} rows of {name}, found {found}"
+        _wait(partial(_reaches, found, name, count), f"{count} rows of {name}")
+        assert found(name) == count, f"expected {count} rows of {name}, found {found(name)}"
+
+
+def _reaches(found: Callable[[str], int], name: str, count: int) -> bool:
+    return found(name) >= count
 
 
 def _wait(holds: Callable[[], bool], what: str) -> None:

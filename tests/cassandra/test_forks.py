@@ -69,6 +69,36 @@ def test_children_of_a_busy_process_write_and_read(cassandra: Keyspace) -> None:
     assert run(code).stdout == f"{[0] * FORKS} [] {FORKS}\n"
 
 
+@pytest.mark.crash
+def test_child_waits_for_no_thread_of_the_driver(cassandra: Keyspace) -> None:
+    """A connection that some thread was busy with while the process forked is left as it is."""
+    code = f"""
+        import os, signal, threading
+        from cassandra.io import libevreactor
+        from eventlog.adapters import from_url
+        from tests.contract.suite import messages
+        backend = from_url("{cassandra.url}")
+        backend.append({{"s": messages(1)}})
+        held, done = threading.Event(), threading.Event()
+        def hold():
+            for connection in libevreactor._global_loop._live_conns:
+                connection.lock.acquire()
+            held.set()
+            done.wait()
+            os._exit(0)
+        threading.Thread(target=hold).start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            backend.after_fork()
+            os._exit(0 if backend.read("s", limit=9) == messages(1) else 1)
+        print(os.waitpid(child, 0)[1], flush=True)
+        done.set()
+    """
+    assert run(code).stdout == "0\n"
+
+
 def test_child_that_exits_leaves_the_parents_connections_alone(cassandra: Keyspace) -> None:
     """Also by the interpreter's own way out, and with a session of the program beside ours."""
     code = f"""

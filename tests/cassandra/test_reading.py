@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -71,6 +71,24 @@ async def test_pages_of_the_driver_fit_together(backend: CassandraBackend, monke
         below = records[:50][-limit:]
         assert backend.read("s", before=records[50][:16], limit=limit) == below
         assert await backend.aread("s", before=records[50][:16], limit=limit) == below
+
+
+async def test_session_is_read_as_it_was_at_a_time(cassandra: Keyspace, tmp_path: Path) -> None:
+    """A time is no UUIDv7, and Cassandra sorts UUIDs by their version first."""
+    with eventlog.open(cassandra.url, journal=tmp_path / "j") as log:
+        chat = log.history("s")
+        ids = []
+        for number in range(3):
+            moment = ids[-1].time if ids else datetime.now(UTC)
+            while datetime.now(UTC) < moment + timedelta(milliseconds=2):
+                pass
+            ids.append(chat.add(number))
+        assert log.flush(20)
+        for number, event_id in enumerate(ids):
+            assert chat.messages(as_of=event_id.time) == list(range(number + 1))
+            assert await chat.amessages(as_of=event_id) == list(range(number + 1))
+        assert chat.messages(as_of=ids[0].time - timedelta(seconds=1)) == []
+        assert chat.messages(as_of=ids[0].time).complete
 
 
 async def test_read_that_is_given_up_harms_no_later_one(backend: CassandraBackend) -> None:

@@ -108,8 +108,9 @@ async def test_dropped_table_is_made_again_at_the_next_batch(cassandra: Keyspace
         chat.add("goes with the table")
         assert log.flush(20)
         cassandra.session.execute(f"DROP TABLE {cassandra.name}.dropped", timeout=DDL_TIMEOUT_S)
-        for number in range(100):
-            chat.add(number)
+        chat.add(0)
+        assert log.flush(20)
+        chat.add_many(range(1, 100))
         assert log.flush(20)
         status = log.status().backends["cassandra"]
         assert (status.state, status.dead_letters, status.lag_events) == ("ok", 0, 0)

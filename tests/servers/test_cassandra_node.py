@@ -55,7 +55,7 @@ def test_node_goes_with_its_owner(owner: subprocess.Popen[str], how: signal.Sign
     """Also when that is interrupted or killed; what is left of the folder goes when the next one starts."""
     assert owner.stdout is not None
     pid, folder = owner.stdout.readline().split()
-    assert runs(int(pid))
+    until(lambda: Path(f"/proc/{pid}/exe").resolve().name == "java")
     owner.send_signal(how)
     owner.wait()
     until(lambda: not runs(int(pid)))
