@@ -71,7 +71,7 @@ def test_children_of_a_busy_process_write_and_read(cassandra: Keyspace) -> None:
 
 @pytest.mark.crash
 def test_child_waits_for_no_thread_of_the_driver(cassandra: Keyspace) -> None:
-    """A connection that some thread was busy with while the process forked is left as it is."""
+    """What one was busy with while the process forked is left as it is."""
     code = f"""
         import os, signal, threading
         from cassandra.io import libevreactor
@@ -81,8 +81,7 @@ def test_child_waits_for_no_thread_of_the_driver(cassandra: Keyspace) -> None:
         backend.append({{"s": messages(1)}})
         held, done = threading.Event(), threading.Event()
         def hold():
-            for connection in libevreactor._global_loop._live_conns:
-                connection.lock.acquire()
+            libevreactor._global_loop._conn_set_lock.acquire()
             held.set()
             done.wait()
             os._exit(0)
