@@ -1,6 +1,8 @@
 """Room: many statements on their way at once, bounded.
 
-Rule: when one fails in a way that concerns the store as a whole, no more are sent; those on their way are waited for.
+Rules:
+* When one fails in a way that concerns the store as a whole, no more are sent; those on their way are waited for.
+* Nobody waits for ever, whatever becomes of the driver's own timers.
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from collections.abc import Callable, Iterable
 from threading import BoundedSemaphore
 from typing import Any
 
-from eventlog.errors import BackendError, EventRejected, SessionUnavailable
+from eventlog.errors import BackendError, BackendUnavailable, EventRejected, SessionUnavailable
 
 IN_FLIGHT_MAX = 128
+ANSWER_TIMEOUT_S = 30.0
+"""Well above what the driver gives a request, after which it tells of it itself."""
 
 Statement = tuple[str, Any]
 """A session, and what is asked for it."""
@@ -31,16 +35,22 @@ class Flight:
     def fly(self, statements: Iterable[Statement]) -> dict[str, BackendError]:
         """Send all; when each was answered, give the sessions that failed for reasons of their own, or raise."""
         for owner, statement in statements:
-            self._turns.acquire()
+            self._wait_for_turn()
             if self._whole is not None:
                 self._turns.release()
                 break
             self._send(owner, statement)
         for _ in range(IN_FLIGHT_MAX):
-            self._turns.acquire()
+            self._wait_for_turn()
         if self._whole is not None:
             raise self._whole
         return self.failed
+
+    def _wait_for_turn(self) -> None:
+        if not self._turns.acquire(timeout=ANSWER_TIMEOUT_S):
+            raise BackendUnavailable(
+                f"expected an answer of Cassandra's driver within {ANSWER_TIMEOUT_S} s, found none"
+            )
 
     def _send(self, owner: str, statement: Any) -> None:
         try:

@@ -15,7 +15,7 @@ from bench.cassandra_arena import CassandraArena
 from bench.cassandra_rows import ROWS, groups
 from bench.plot import draw
 from bench.report import as_json, machine, save, show
-from bench.rounds import Results, play
+from bench.rounds import Results, play, preload
 
 _RESULTS = Path(__file__).parent / "results"
 _WIDTH = 140
@@ -31,6 +31,7 @@ def main(words: Sequence[str] | None = None) -> None:
     wanted = parser.parse_args(words)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     chosen = [group for group in groups(quick=wanted.quick) if not wanted.only or group.name in wanted.only]
+    preload("bench.cassandra_rows")
     results: Results = {}
     began = monotonic()
     with CassandraArena(wanted.folder) as arena, console.status("") as status:

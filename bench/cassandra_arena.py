@@ -15,7 +15,7 @@ from eventlog.adapters import from_url
 from eventlog.clock import Clock, new_writer, now_ms
 from eventlog.codec import PERMANENT, encode_message
 from eventlog.place import file_system_of
-from tests.servers.cassandra_fixtures import DDL_TIMEOUT_S, cluster_at
+from tests.servers.cassandra_client import DDL_TIMEOUT_S, cluster_at
 from tests.servers.cassandra_node import CassandraNode
 from tests.servers.cassandra_options import VERSION
 

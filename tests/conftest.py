@@ -11,10 +11,22 @@ from typing import Any
 import pytest
 import redis
 
-from tests.servers.cassandra_fixtures import cassandra, cassandra_address, cassandra_keyspace, cassandra_session
+from tests.servers.cassandra_fixtures import (
+    cassandra,
+    cassandra_address,
+    cassandra_keyspace,
+    cassandra_session,
+    pytest_collection_modifyitems,
+)
 from tests.servers.redis_server import MakeRedis, RedisServer, make_redis
 
-__all__ = ["cassandra", "cassandra_address", "cassandra_keyspace", "cassandra_session"]
+__all__ = [
+    "cassandra",
+    "cassandra_address",
+    "cassandra_keyspace",
+    "cassandra_session",
+    "pytest_collection_modifyitems",
+]
 
 DATABASES = 16
 

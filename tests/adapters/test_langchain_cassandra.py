@@ -20,8 +20,8 @@ from eventlog.adapters import langchain_logs
 from eventlog.adapters.langchain import CassandraChatMessageHistory, SetupMode
 from eventlog.errors import ConfigurationError
 from tests.adapters.langchain_help import SAMPLES, WAIT_S, run
-from tests.servers.cassandra_fixtures import Keyspace, cluster_at
-from tests.servers.cassandra_shared import PASSWORD, USER
+from tests.servers.cassandra_client import PASSWORD, USER, cluster_at
+from tests.servers.cassandra_fixtures import Keyspace
 
 OUR_TABLE = "message_store_events"
 

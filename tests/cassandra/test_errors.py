@@ -14,14 +14,14 @@ from cassandra.connection import ConnectionShutdown
 from cassandra.protocol import OverloadedErrorMessage, ServerError
 
 import eventlog
-from eventlog.adapters import from_url
+from eventlog.adapters import cassandra_flight, from_url
 from eventlog.adapters.cassandra_words import told
 from eventlog.errors import BackendUnavailable, EventRejected, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.records import NOON_MS, eid, said
 from tests.core.tools import eventually
-from tests.servers.cassandra_fixtures import DDL_TIMEOUT_S, Keyspace
-from tests.servers.cassandra_shared import PASSWORD, USER
+from tests.servers.cassandra_client import DDL_TIMEOUT_S, PASSWORD, USER
+from tests.servers.cassandra_fixtures import Keyspace
 
 POISON_BYTES = 5 << 20
 
@@ -144,3 +144,19 @@ async def test_read_of_a_session_that_is_too_slow_gives_up(
             await backend.aread("s", limit=1)
     assert backend.read("s", limit=1) == await backend.aread("s", limit=1) == messages(1)
     backend.close()
+
+
+def test_driver_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should its own timers die with its thread, the delivery goes on trying."""
+
+    class Mute:
+        def execute_async(self, _: object) -> Mute:
+            return self
+
+        def add_callbacks(self, *_: object, **__: object) -> None:
+            """Call nobody."""
+
+    monkeypatch.setattr(cassandra_flight, "ANSWER_TIMEOUT_S", 0.01)
+    flight = cassandra_flight.Flight(Mute(), lambda error, _: told("cassandra:x", error))
+    with pytest.raises(BackendUnavailable, match="found none"):
+        flight.fly([("s", "statement")])

@@ -12,7 +12,8 @@ from eventlog.adapters import from_url
 from eventlog.adapters.cassandra import CassandraBackend
 from tests.adapters.langchain_help import run
 from tests.contract.suite import ALL, messages
-from tests.servers.cassandra_fixtures import Keyspace, cluster_at
+from tests.servers.cassandra_client import cluster_at
+from tests.servers.cassandra_fixtures import Keyspace
 
 FORKS = 12
 

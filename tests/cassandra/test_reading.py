@@ -77,7 +77,7 @@ async def test_session_is_read_as_it_was_at_a_time(cassandra: Keyspace, tmp_path
     """A time is no UUIDv7, and Cassandra sorts UUIDs by their version first."""
     with eventlog.open(cassandra.url, journal=tmp_path / "j") as log:
         chat = log.history("s")
-        ids = []
+        ids: list[eventlog.EventId] = []
         for number in range(3):
             moment = ids[-1].time if ids else datetime.now(UTC)
             while datetime.now(UTC) < moment + timedelta(milliseconds=2):

@@ -18,7 +18,7 @@ import eventlog
 from eventlog.log import EventLog
 from eventlog.status import BackendStatus
 from tests.core.tools import eventually
-from tests.servers.cassandra_fixtures import cluster_at
+from tests.servers.cassandra_client import cluster_at
 from tests.servers.cassandra_ring import Ring, running_ring
 
 SESSIONS = 60

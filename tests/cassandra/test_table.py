@@ -16,7 +16,8 @@ from eventlog.errors import BackendUnavailable, ConfigurationError
 from tests.contract.suite import ALL, messages
 from tests.core.records import NOON_MS, eid
 from tests.core.tools import eventually
-from tests.servers.cassandra_fixtures import DDL_TIMEOUT_S, Keyspace
+from tests.servers.cassandra_client import DDL_TIMEOUT_S
+from tests.servers.cassandra_fixtures import Keyspace
 
 
 @pytest.fixture

@@ -7,14 +7,11 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
-from cassandra import ConsistencyLevel
-from cassandra.auth import PlainTextAuthProvider
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-from cassandra.policies import RoundRobinPolicy
 
-from tests.servers.cassandra_shared import PASSWORD, USER, run_folder, shared, start_node
+from tests.servers.cassandra_client import DDL_TIMEOUT_S, PASSWORD, USER, cluster_at
+from tests.servers.cassandra_shared import run_folder, shared, start_node
 
-DDL_TIMEOUT_S = 30
+START_TIMEOUT_S = 300
 
 
 class Keyspace(NamedTuple):
@@ -71,16 +68,8 @@ def cassandra(cassandra_keyspace: Keyspace) -> Keyspace:
     return cassandra_keyspace
 
 
-def cluster_at(*addresses: str, user: str = USER, password: str = PASSWORD) -> Any:
-    """Give the driver's cluster, not connected yet."""
-    profile = ExecutionProfile(
-        load_balancing_policy=RoundRobinPolicy(),
-        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
-        request_timeout=DDL_TIMEOUT_S,
-    )
-    return Cluster(
-        addresses,
-        auth_provider=PlainTextAuthProvider(user, password),
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        protocol_version=4,
-    )
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give time to who may be the first to ask for the node: Maven brings it, and it starts."""
+    for item in items:
+        if "cassandra_address" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(START_TIMEOUT_S))

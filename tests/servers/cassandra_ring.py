@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tests.servers.cassandra_fixtures import cluster_at
+from tests.servers.cassandra_client import cluster_at
 from tests.servers.cassandra_node import CassandraNode
 from tests.servers.cassandra_shared import make_cassandra
 
@@ -21,7 +21,7 @@ _SETTINGS: dict[str, Any] = {
     "write_request_timeout": "1000ms",
     "memtable_heap_space": "32MiB",
 }
-_AGREE_S = 60.0
+_AGREE_S = 120.0
 _POLL_S = 0.1
 
 

@@ -15,7 +15,6 @@ from eventlog.demo.server import ServerMissing
 from tests.servers.cassandra_node import CassandraNode
 from tests.servers.missing import missing_server
 
-USER = PASSWORD = "cassandra"  # noqa: S105 (every new node's first user)
 SETTINGS: dict[str, Any] = {
     "authenticator": "PasswordAuthenticator",
     "authorizer": "CassandraAuthorizer",
