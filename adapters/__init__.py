@@ -20,6 +20,8 @@ _MODULES = {
     "rediss+sentinel": "eventlog.adapters.redis",
     "momento": "eventlog.adapters.momento",
     "rockset": "eventlog.adapters.rockset",
+    "cassandra": "eventlog.adapters.cassandra",
+    "cassandra+astra": "eventlog.adapters.cassandra",
 }
 SCHEMES = tuple(_MODULES)
 

@@ -22,12 +22,21 @@ from eventlog.settings import Expiry
 if TYPE_CHECKING:
     from redis import Redis
 
+    from eventlog.adapters.langchain_cassandra import CassandraChatMessageHistory, SetupMode
     from eventlog.adapters.langchain_momento import MomentoChatMessageHistory
     from eventlog.adapters.langchain_rockset import RocksetChatMessageHistory
 
-__all__ = ["MomentoChatMessageHistory", "RedisChatMessageHistory", "RocksetChatMessageHistory"]
+__all__ = [
+    "CassandraChatMessageHistory",
+    "MomentoChatMessageHistory",
+    "RedisChatMessageHistory",
+    "RocksetChatMessageHistory",
+    "SetupMode",
+]
 
 _ELSEWHERE = {
+    "CassandraChatMessageHistory": "eventlog.adapters.langchain_cassandra",
+    "SetupMode": "eventlog.adapters.langchain_cassandra",
     "MomentoChatMessageHistory": "eventlog.adapters.langchain_momento",
     "RocksetChatMessageHistory": "eventlog.adapters.langchain_rockset",
 }

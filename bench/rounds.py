@@ -16,9 +16,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bench.arena import Arena
+
+if TYPE_CHECKING:
+    from bench.cassandra_arena import CassandraArena
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["bench.rows"])
@@ -87,7 +90,12 @@ class Spread(NamedTuple):
 Results = dict[str, list[Sample]]
 
 
-def play(group: Group, arena: Arena, say: Callable[[str], None]) -> Results:
+def preload(*modules: str) -> None:
+    """Have what the rounds import be imported once, before the first."""
+    _CONTEXT.set_forkserver_preload(list(modules))
+
+
+def play(group: Group, arena: Arena | CassandraArena, say: Callable[[str], None]) -> Results:
     """Play all rounds of a group, in turns: a, b, a, b, ..."""
     results: Results = {contestant.name: [] for contestant in group.contestants}
     for number in range(group.rounds):
@@ -97,7 +105,7 @@ def play(group: Group, arena: Arena, say: Callable[[str], None]) -> Results:
     return results
 
 
-def _round(contestant: Contestant, arena: Arena) -> Sample:
+def _round(contestant: Contestant, arena: Arena | CassandraArena) -> Sample:
     with arena.fresh() as journals:
         task = Task(arena.url(slow=contestant.slow), arena.server.url, str(journals), contestant.size)
         ours, theirs = _CONTEXT.Pipe()
@@ -110,7 +118,7 @@ def _round(contestant: Contestant, arena: Arena) -> Sample:
             process.join(_TIMEOUT_S)
 
 
-def _serve(line: Connection, arena: Arena, name: str) -> Sample:
+def _serve(line: Connection, arena: Arena | CassandraArena, name: str) -> Sample:
     """Do what a round orders until it gives its sample."""
     while line.poll(_TIMEOUT_S):
         match line.recv():

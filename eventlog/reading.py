@@ -9,6 +9,7 @@ Invariants:
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from collections import OrderedDict
@@ -28,6 +29,8 @@ from eventlog.ports import Backend, by_keeping
 from eventlog.projections.messages import Folded, fold_merged, merge
 
 CACHE_BYTES_MAX = 32 << 20
+LOOP_RECORDS_MAX = 1000
+"""What an event loop folds itself; a larger page goes to a thread, for the loop must not stand still."""
 BREAKER_FIRST_S, BREAKER_MAX_S = 0.5, 8.0
 _PAGE_MIN = 16
 _GROWTH = 4
@@ -84,6 +87,15 @@ def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
             if at_start or folded.cut or len(folded.messages) >= wanted:
                 return records, folded
         before, limit = floor, limit * _GROWTH
+
+
+def _sent(walk: Steps, records: list[bytes]) -> Page | tuple[list[bytes], Folded]:
+    """Take one step: give the next page to read, or the result."""
+    try:
+        return walk.send(records)
+    except StopIteration as done:
+        result: tuple[list[bytes], Folded] = done.value
+        return result
 
 
 class _Store:
@@ -180,13 +192,10 @@ class SessionReader:
 
     def _drive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
-        try:
-            page = next(walk)
-            while True:
-                page = walk.send(store.backend.read(query.session, before=page.before, limit=page.limit))
-        except StopIteration as done:
-            result: tuple[list[bytes], Folded] = done.value
-            return result
+        page: Page | tuple[list[bytes], Folded] = next(walk)
+        while isinstance(page, Page):
+            page = _sent(walk, store.backend.read(query.session, before=page.before, limit=page.limit))
+        return page
 
     async def aread(self, query: Query) -> Answer:
         """Do as `read`, with the backend's async API."""
@@ -205,14 +214,12 @@ class SessionReader:
 
     async def _adrive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
-        page = next(walk)
-        while True:
+        page: Page | tuple[list[bytes], Folded] = next(walk)
+        while isinstance(page, Page):
             records = await store.backend.aread(query.session, before=page.before, limit=page.limit)
-            try:
-                page = walk.send(records)
-            except StopIteration as done:
-                result: tuple[list[bytes], Folded] = done.value
-                return result
+            in_thread = len(records) > LOOP_RECORDS_MAX
+            page = await asyncio.to_thread(_sent, walk, records) if in_thread else _sent(walk, records)
+        return page
 
     def _steps(self, query: Query, store: _Store, first_lacks: list[bytes]) -> Steps:
         lacks = first_lacks if store is self._stores[0] else self._pending.records(query.encoded, store.key)

@@ -98,11 +98,11 @@ class Storer:
             raise BackendUnavailable(str(error)) from error
 
     def _remove_cleared(self, batch: Batch) -> None:
-        """Remove what a clear without retention hides, once its marker is stored."""
+        """Remove what clears without retention hide, once their markers are stored: by the newest of a session."""
         for session, records in batch.items():
-            for record in records:
-                if is_cut(record) and is_over(record, self._now_ms()):
-                    self._backend.remove(session, record[:ID_BYTES])
+            over = [record for record in records if is_cut(record) and is_over(record, self._now_ms())]
+            if over:
+                self._backend.remove(session, max(over)[:ID_BYTES])
 
     def _remove_late(self, batch: Batch) -> None:
         """Remove again what came late to a session that was cleared meanwhile, if its clear lets it go."""

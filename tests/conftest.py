@@ -12,9 +12,24 @@ import pytest
 import redis
 
 from tests.contract.suite import PASSWORD
+from tests.servers.cassandra_fixtures import (
+    cassandra,
+    cassandra_address,
+    cassandra_keyspace,
+    cassandra_session,
+    pytest_collection_modifyitems,
+)
 from tests.servers.momento import MomentoServer, running_momento
 from tests.servers.redis_server import MakeRedis, RedisServer, make_redis
 from tests.servers.rockset import RocksetServer, running_rockset
+
+__all__ = [
+    "cassandra",
+    "cassandra_address",
+    "cassandra_keyspace",
+    "cassandra_session",
+    "pytest_collection_modifyitems",
+]
 
 DATABASES = 16
 

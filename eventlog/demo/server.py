@@ -112,7 +112,7 @@ class RedisServer:
             self._folder = Path(tempfile.mkdtemp(prefix="eventlog-redis-"))
             atexit.register(self.stop)
         command = [str(self._program), *self._options, "--port", str(self.port), "--dir", str(self._folder)]
-        self._process = _spawn(command, self._log)
+        self._process = spawn(command, self._log)
         self._wait_until_ready(self._process)
         return self
 
@@ -187,7 +187,7 @@ def _options(replica_of: RedisServer | None, password: str | None, *, durable: b
     return options
 
 
-def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
     """Start a child from a thread that lives as long, for to Linux its parent is the thread."""
     born: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
 
@@ -204,7 +204,7 @@ def _spawn(command: list[str], log: Path) -> subprocess.Popen[bytes]:
         born.put(child)
         child.wait()
 
-    Thread(target=nurse, name="redis-server", daemon=True).start()
+    Thread(target=nurse, name=Path(command[0]).name, daemon=True).start()
     return born.get(timeout=_START_TIMEOUT_S)
 
 

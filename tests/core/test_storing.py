@@ -69,3 +69,21 @@ def test_what_was_pending_for_ninety_days_is_a_dead_letter(aside: Aside) -> None
     storer(store, aside, Wall(NOON_MS + 1 + PENDING_MAX_MS)).store({"s": [old, young]})
     assert store.read("s", limit=9) == [young]
     assert [letter.record for letter in aside.dead_letters(KEY)] == [old]
+
+
+def test_clears_of_one_batch_cost_one_removal_a_session(aside: Aside) -> None:
+    """The newest removes what the others would have."""
+    store, removed = MemoryBackend("x"), []
+    remove = store.remove
+
+    def noted(session: str, before: bytes) -> None:
+        removed.append((session, before))
+        remove(session, before)
+
+    store.remove = noted  # type: ignore[method-assign]
+    cuts = [cleared(NOON_MS + number, 0) for number in range(3)]
+    kept = cleared(NOON_MS + 9, DAY_MS)
+    batch = {"s": [said(eid(NOON_MS - 1), "x"), *cuts, said(eid(NOON_MS + 5), "y"), kept], "t": cuts[:1]}
+    storer(store, aside, Wall(NOON_MS + 10)).store(batch)
+    assert removed == [("s", cuts[2][:16]), ("t", cuts[0][:16])]
+    assert store.read("s", limit=9) == batch["s"][3:]

@@ -1,0 +1,1 @@
+"""Laws of the Cassandra adapter beyond the contract, on real nodes."""
