@@ -1,0 +1,161 @@
+"""Room: the timeline of a session, folded from its records: what happened, in order, and what became of it. Pure.
+
+Invariants:
+* At every moment the messages that the timeline calls visible are those that `fold` gives (outline.py).
+* It never raises for what a record holds. What cannot be read has an entry that says so.
+* What was erased has an entry without a word of it, also where a backend has it still.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from eventlog.codec import decode
+from eventlog.errors import DamagedBody
+from eventlog.events import EPOCH, MS, WRITER_BYTES, EventId, Kind, MessageAdded
+from eventlog.projections.outline import CLEARS, DAMAGED, ERASED, MESSAGES, UNKNOWN, Lifetimes, Outline
+from eventlog.projections.speech import ToolCall, speech
+
+What = Literal["message", "clear", "erase", "unknown", "damaged"]
+State = Literal["visible", "cleared", "expired", "erased", "removed", "applied", "ignored", "unreadable"]
+_KINDS: dict[int, What] = {Kind.CLEARED: "clear", ERASED: "erase", UNKNOWN: "unknown", DAMAGED: "damaged"}
+_EXPIRY: dict[int, Literal["fixed", "sliding"]] = {Kind.MESSAGE_FIXED: "fixed", Kind.MESSAGE_SLIDING: "sliding"}
+_LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MS
+
+
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of a session."""
+
+    id: bytes
+    """An `EventId`, but where a store holds what is none."""
+    time: datetime
+    """The writer's wall clock; the order is the id's."""
+    writer: str
+    """The process that wrote it, as 16 hex digits."""
+    kind: What
+    state: State
+    """Of a message: "visible", "cleared", "expired", "erased", or "removed" while it was read; of a clear: "applied",
+    or "ignored" when its clock is damaged; of others: "unreadable"."""
+    role: str = ""
+    text: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    form: str = ""
+    message: Any = None
+    """As it was given."""
+    expiry: Literal["fixed", "sliding"] | None = None
+    expires: datetime | None = None
+    """When it goes, or went, by its TTL, as far as is known: a later message renews a sliding one."""
+    cleared_by: bytes | None = None
+    """The id of the clear that took it."""
+    backends: tuple[str, ...] = ()
+    """The backends that have it."""
+    pending: tuple[str, ...] = ()
+    """The backends for which it waits on this host."""
+    late: bool = False
+    """Of `follow`: it came after events that sort behind it."""
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What there is in a session."""
+
+    events: int
+    messages: int
+    visible: int
+    clears: int
+    first: datetime | None
+    last: datetime | None
+    writers: dict[str, int]
+    """The events of each writer, the one with most of them first."""
+
+
+class Place(NamedTuple):
+    """Where an event is: names of backends."""
+
+    backends: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+
+
+def moment(ms: int) -> datetime:
+    """Give Unix ms as an aware time, the nearest there is if a broken clock meant another."""
+    return EPOCH + max(0, min(_LAST_MS, ms)) * MS
+
+
+def entry(lives: Lifetimes, outline: Outline, number: int, record: bytes | None, place: Place) -> TimelineEntry:
+    """Give the entry of one event; `record` is None if it was removed since the outline was made."""
+    event_id, mark = outline.id_at(number), outline.marks[number]
+    state = _state(lives, outline, number, gone=record is None)
+    until_ms = lives.until_ms[number]
+    return TimelineEntry(
+        id=named(event_id),
+        time=moment(outline.at_ms[number]),
+        writer=event_id[-WRITER_BYTES:].hex(),
+        kind=_KINDS.get(mark, "message"),
+        state=state,
+        expiry=_EXPIRY.get(mark),
+        expires=moment(until_ms) if until_ms else None,
+        cleared_by=named(outline.id_at(lives.ends[number])) if state == "cleared" else None,
+        backends=place.backends,
+        pending=place.pending,
+        **_said(record) if mark in MESSAGES and state not in ("erased", "removed") else {},
+    )
+
+
+def named(event_id: bytes) -> bytes:
+    """Give an id as an `EventId` where it is one."""
+    try:
+        return EventId(event_id)
+    except ValueError:
+        return event_id
+
+
+def _state(lives: Lifetimes, outline: Outline, number: int, *, gone: bool) -> State:
+    if outline.marks[number] in CLEARS:
+        return "applied" if lives.applies(number) else "ignored"
+    if outline.marks[number] not in MESSAGES:
+        return "unreadable"
+    if number < lives.erased_below:
+        return "erased"
+    if gone:
+        return "removed"
+    if lives.visible(number, len(outline)):
+        return "visible"
+    return "cleared" if lives.cleared(number) else "expired"
+
+
+def _said(record: bytes | None) -> Mapping[str, Any]:
+    try:
+        event = decode(record or b"")
+    except DamagedBody:
+        return {}
+    if not isinstance(event, MessageAdded):
+        return {}
+    said = speech(event.message)
+    return {
+        "role": said.role,
+        "text": said.text,
+        "tool_calls": said.tool_calls,
+        "form": event.form,
+        "message": event.message,
+    }
+
+
+def summary(lives: Lifetimes, outline: Outline) -> Summary:
+    """Sum a session up."""
+    count = len(outline)
+    numbers = range(count)
+    times = [moment(outline.at_ms[number]) for number in (0, count - 1)] if count else [None, None]
+    writers = Counter(outline.id_at(number)[-WRITER_BYTES:].hex() for number in numbers)
+    return Summary(
+        events=count,
+        messages=sum(mark in MESSAGES for mark in outline.marks),
+        visible=sum(lives.visible(number, count) for number in numbers),
+        clears=sum(mark in CLEARS for mark in outline.marks),
+        first=times[0],
+        last=times[1],
+        writers=dict(writers.most_common()),
+    )
