@@ -12,10 +12,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from threading import RLock
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from eventlog.clock import Clock, is_damage
 from eventlog.codec import is_cut
@@ -32,6 +32,7 @@ BREAKER_FIRST_S, BREAKER_MAX_S = 0.5, 8.0
 _PAGE_MIN = 16
 _GROWTH = 4
 
+T = TypeVar("T")
 logger = logging.getLogger("eventlog.reading")
 
 
@@ -63,6 +64,21 @@ class Page(NamedTuple):
     limit: int
 
 
+class Reach(NamedTuple):
+    """Where a session can be read now."""
+
+    store: Store | None
+    """None: no backend answers."""
+    waiting: list[bytes]
+    """What the store lacks and the journal holds, in order; without a store all that is known of the session."""
+    complete: bool
+
+    @property
+    def source(self) -> str:
+        """Name the backend, or the journal."""
+        return self.store.name if self.store else "journal"
+
+
 Steps = Generator[Page, list[bytes], tuple[list[bytes], Folded]]
 
 
@@ -86,7 +102,7 @@ def steps(query: Query, pending: Sequence[bytes], page_events: int) -> Steps:
         before, limit = floor, limit * _GROWTH
 
 
-class _Store:
+class Store:
     """A backend with its breaker: after a failed read it is left alone for a while."""
 
     def __init__(self, name: str, backend: Backend) -> None:
@@ -97,9 +113,11 @@ class _Store:
 
     @property
     def usable(self) -> bool:
+        """Tell whether it may be asked now."""
         return monotonic() >= self._closed_until
 
     def failed(self, error: BackendUnavailable) -> None:
+        """Leave it alone for a while."""
         if isinstance(error, SessionUnavailable):
             logger.warning("a read passes over %s: %s", self.backend.identity, error)
             return
@@ -109,11 +127,13 @@ class _Store:
         self._closed_until = monotonic() + self._pause_s
 
     def answered(self) -> None:
+        """Forget that it had failed."""
         if self._pause_s:
             logger.warning("reads use %s again", self.backend.identity)
             self._pause_s = self._closed_until = 0.0
 
     def stored(self) -> None:
+        """Let it be asked at once."""
         self._closed_until = 0.0
 
 
@@ -150,7 +170,7 @@ class SessionReader:
         self, backends: dict[str, Backend], pending: PendingView, clock: Clock, erased: ErasedList, *, strict: bool
     ) -> None:
         """Read from `backends`, the first one first."""
-        self._stores = [_Store(name, backend) for name, backend in backends.items()]
+        self.stores = [Store(name, backend) for name, backend in backends.items()]
         self._pending, self._clock, self._erased, self._strict = pending, clock, erased, strict
         self._seen = _Seen()
         self.incomplete_reads = 0
@@ -159,15 +179,15 @@ class SessionReader:
 
     def stored(self, key: str) -> None:
         """Ask a backend again that has just taken a batch: what was pending before is only there now."""
-        for store in self._stores:
+        for store in self.stores:
             if store.key == key:
                 store.stored()
 
     def read(self, query: Query) -> Answer:
         """Read a session; `BackendUnavailable` only with strict reads."""
         error: BackendUnavailable | None = None
-        pending = self._pending.records(query.encoded, self._stores[0].key)
-        for store in self._stores:
+        pending = self._pending.records(query.encoded, self.stores[0].key)
+        for store in self.stores:
             if store.usable:
                 try:
                     answer = self._drive(query, store, pending)
@@ -178,7 +198,28 @@ class SessionReader:
                     return self._answer(query, store, answer)
         return self._without_backend(query, pending, error)
 
-    def _drive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+    def reach(self, query: Query, use: Callable[[Reach], T]) -> T:
+        """Let `use` read from the first backend that answers it, or else from what is known here; raises as `read`."""
+        error: BackendUnavailable | None = None
+        pending = self.waiting(query, self.stores[0])
+        for store in self.stores:
+            if store.usable:
+                lacks = pending if store is self.stores[0] else self.waiting(query, store)
+                try:
+                    found = use(Reach(store, lacks, complete=store is self.stores[0]))
+                except BackendUnavailable as failure:
+                    error = failure
+                    store.failed(failure)
+                else:
+                    self._count(store)
+                    return found
+        return use(Reach(None, self._known(query, pending, error), complete=False))
+
+    def waiting(self, query: Query, store: Store) -> list[bytes]:
+        """Give what a store lacks of a session, in order."""
+        return merge(self._pending.records(query.encoded, store.key))
+
+    def _drive(self, query: Query, store: Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
         try:
             page = next(walk)
@@ -191,8 +232,8 @@ class SessionReader:
     async def aread(self, query: Query) -> Answer:
         """Do as `read`, with the backend's async API."""
         error: BackendUnavailable | None = None
-        pending = self._pending.records(query.encoded, self._stores[0].key)
-        for store in self._stores:
+        pending = self._pending.records(query.encoded, self.stores[0].key)
+        for store in self.stores:
             if store.usable:
                 try:
                     answer = await self._adrive(query, store, pending)
@@ -203,7 +244,7 @@ class SessionReader:
                     return self._answer(query, store, answer)
         return self._without_backend(query, pending, error)
 
-    async def _adrive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+    async def _adrive(self, query: Query, store: Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
         page = next(walk)
         while True:
@@ -214,21 +255,31 @@ class SessionReader:
                 result: tuple[list[bytes], Folded] = done.value
                 return result
 
-    def _steps(self, query: Query, store: _Store, first_lacks: list[bytes]) -> Steps:
-        lacks = first_lacks if store is self._stores[0] else self._pending.records(query.encoded, store.key)
+    def _steps(self, query: Query, store: Store, first_lacks: list[bytes]) -> Steps:
+        lacks = first_lacks if store is self.stores[0] else self._pending.records(query.encoded, store.key)
         return steps(query, lacks, store.backend.page_events)
 
-    def _answer(self, query: Query, store: _Store, found: tuple[list[bytes], Folded]) -> Answer:
-        store.answered()
+    def _answer(self, query: Query, store: Store, found: tuple[list[bytes], Folded]) -> Answer:
+        complete = self._count(store)
         records, folded = found
-        self._observe(query, records)
+        self.observe(query, reversed(records))
         if query.before is None:
             self._seen.keep(query, records)
-        complete = store is self._stores[0]
-        self.incomplete_reads += not complete
         return Answer(self._reported(folded), store.name, complete)
 
+    def _count(self, store: Store) -> bool:
+        store.answered()
+        complete = store is self.stores[0]
+        self.incomplete_reads += not complete
+        return complete
+
     def _without_backend(self, query: Query, pending: list[bytes], error: BackendUnavailable | None) -> Answer:
+        records = self._known(query, pending, error)
+        self.observe(query, reversed(records))
+        return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)
+
+    def _known(self, query: Query, pending: list[bytes], error: BackendUnavailable | None) -> list[bytes]:
+        """Give what was seen of a session and what is pending; raises with strict reads."""
         if self._strict:
             raise error or BackendUnavailable("expected a backend that answers, found each passed over after a failure")
         self.incomplete_reads += 1
@@ -236,13 +287,11 @@ class SessionReader:
         records = [record for record in merge(self._seen.of(query.session), pending) if record >= floor]
         if query.before is None:
             self._seen.keep(query._replace(last=None), records)
-        else:
-            records = [record for record in records if record[:ID_BYTES] < query.before]
-        self._observe(query, records)
-        return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)
+        return [record for record in records if query.before is None or record[:ID_BYTES] < query.before]
 
-    def _observe(self, query: Query, records: Sequence[bytes]) -> None:
-        for record in reversed(records):
+    def observe(self, query: Query, newest_first: Iterable[bytes]) -> None:
+        """Let the clock know the newest id of a session that no broken clock made."""
+        for record in newest_first:
             if not is_damage(record, query.wall_ms):
                 self._clock.observe(query.encoded, record[:ID_BYTES], query.wall_ms)
                 return

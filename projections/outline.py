@@ -5,6 +5,7 @@
 Invariants:
 * `Lifetimes` says for each event's moment, and for now, what `fold` says of the records up to there: which messages are
   visible.
+* The lifetimes of the newest events are those of all, restricted to them.
 * Any order of arrival and any doubles give the same outline.
 
 A moment is the number of an event: the session as of that event. The number after the last one is now.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from eventlog.clock import is_damage
@@ -52,7 +53,7 @@ def row(record: bytes) -> Row:
     return Row(event_id, UNKNOWN, ms, 0)
 
 
-def id_ms(event_id: bytes) -> int:
+def id_ms(event_id: bytes | bytearray) -> int:
     """Give the time of an id in Unix ms."""
     return int.from_bytes(event_id[:6], "big")
 
@@ -98,17 +99,24 @@ class Outline:
         for number in range(len(self)):
             yield Row(self.id_at(number), self.marks[number], self.at_ms[number], self.ttl_ms[number])
 
-    def follow_with(self, older: Outline) -> None:
-        """Put another outline, all of whose events are older, in front of this one."""
-        self._ids[:0], self.marks[:0] = older._ids, older.marks
-        self.at_ms, self.ttl_ms = older.at_ms + self.at_ms, older.ttl_ms + self.ttl_ms
+    def since(self, number: int) -> Outline:
+        """Give the outline of the events from one on."""
+        newer = Outline()
+        newer._ids, newer.marks = self._ids[ID_BYTES * number :], self.marks[number:]
+        newer.at_ms, newer.ttl_ms = self.at_ms[number:], self.ttl_ms[number:]
+        return newer
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Take more rows, in order, whose ids are not here yet."""
-        if rows and len(self) and rows[0].event_id < self.id_at(len(self) - 1):
-            rows = sorted([*self, *rows])
-            self.__init__()  # type: ignore[misc]
-        self._append(rows)
+    def ids(self) -> Iterator[bytes]:
+        """Give the ids."""
+        return map(self.id_at, range(len(self)))
+
+    def add(self, more: Outline) -> None:
+        """Take the rows of another outline, whose ids are not here yet."""
+        if len(more) and len(self) and more.id_at(0) < self.id_at(len(self) - 1):
+            both = sorted([*self, *more])
+            self.__init__(both)  # type: ignore[misc]
+        else:
+            self._append(more)
 
     def times_ms(self) -> array[int]:
         """Give the time of each event's id."""
@@ -118,12 +126,12 @@ class Outline:
 class Lifetimes:
     """How long each message of an outline was to be seen, by moments."""
 
-    __slots__ = ("_outline", "ends", "erased_below", "lapsed", "now_ms", "times_ms", "until_ms")
+    __slots__ = ("ends", "erased_below", "lapsed", "now_ms", "outline", "times_ms", "until_ms")
 
     def __init__(self, outline: Outline, now_ms: int) -> None:
         """Work it out for `now_ms`; moments after that count as now."""
         count = len(outline)
-        self._outline, self.now_ms = outline, now_ms
+        self.outline, self.now_ms = outline, now_ms
         self.times_ms = array("q", (min(ms, now_ms) for ms in outline.times_ms()))
         self.ends = array("q", [count + 1]) * count
         """The moment at which each message was gone; one more than now: not yet."""
@@ -137,9 +145,12 @@ class Lifetimes:
         self._fixed()
         self._sliding()
 
+    def __len__(self) -> int:
+        return len(self.outline)
+
     def visible(self, number: int, moment: int) -> bool:
         """Tell whether a message is seen at a moment."""
-        outline = self._outline
+        outline = self.outline
         if outline.marks[number] not in MESSAGES or not number <= moment < self.ends[number]:
             return False
         return outline.marks[number] != Kind.MESSAGE_SLIDING or moment not in self.lapsed
@@ -147,17 +158,17 @@ class Lifetimes:
     def cleared(self, number: int) -> bool:
         """Tell whether it was a clear that took a message, not its time."""
         end = self.ends[number]
-        if end >= len(self._outline) or not self.applies(end):
+        if end >= len(self.outline) or not self.applies(end):
             return False
         return not 0 < self.until_ms[number] <= self.times_ms[end]
 
     def applies(self, number: int) -> bool:
         """Tell whether an event is a clear, and no clock's damage."""
-        return self._outline.marks[number] in CLEARS and not is_damage(self._outline.id_at(number), self.now_ms)
+        return self.outline.marks[number] in CLEARS and not is_damage(self.outline.id_at(number), self.now_ms)
 
     def _clears(self) -> None:
         start = 0
-        for number, mark in enumerate(self._outline.marks):
+        for number, mark in enumerate(self.outline.marks):
             if mark in CLEARS and self.applies(number):
                 self.ends[start:number] = array("q", [number]) * (number - start)
                 start = number
@@ -165,7 +176,7 @@ class Lifetimes:
                     self.erased_below = number
 
     def _fixed(self) -> None:
-        outline, count = self._outline, len(self.ends)
+        outline, count = self.outline, len(self.ends)
         for number, mark in enumerate(outline.marks):
             if mark == Kind.MESSAGE_FIXED:
                 until_ms = outline.at_ms[number] + outline.ttl_ms[number]
@@ -176,7 +187,7 @@ class Lifetimes:
 
     def _sliding(self) -> None:
         window = _Window(self)
-        outline = self._outline
+        outline = self.outline
         for number, mark in enumerate(outline.marks):
             if mark in MESSAGES:
                 window.meet(number, outline.at_ms[number])

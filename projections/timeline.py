@@ -18,7 +18,7 @@ import msgspec
 from eventlog.codec import decode
 from eventlog.errors import DamagedBody
 from eventlog.events import EPOCH, MS, WRITER_BYTES, EventId, Kind, MessageAdded
-from eventlog.projections.outline import CLEARS, DAMAGED, ERASED, MESSAGES, UNKNOWN, Lifetimes, Outline
+from eventlog.projections.outline import CLEARS, DAMAGED, ERASED, MESSAGES, UNKNOWN, Lifetimes
 from eventlog.projections.speech import ToolCall, speech
 
 What = Literal["message", "clear", "erase", "unknown", "damaged"]
@@ -60,6 +60,13 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Of `follow`: it came after events that sort behind it."""
 
 
+def plain(each: TimelineEntry) -> dict[str, Any]:
+    """Give an entry as values that JSON has, but for its message, which is as it was given."""
+    values = msgspec.structs.asdict(each)
+    values.update(id=id_text(each.id), cleared_by=each.cleared_by and id_text(each.cleared_by))
+    return values
+
+
 class Summary(msgspec.Struct, frozen=True):
     """What there is in a session."""
 
@@ -85,10 +92,11 @@ def moment(ms: int) -> datetime:
     return EPOCH + max(0, min(_LAST_MS, ms)) * MS
 
 
-def entry(lives: Lifetimes, outline: Outline, number: int, record: bytes | None, place: Place) -> TimelineEntry:
+def entry(lives: Lifetimes, number: int, record: bytes | None, place: Place) -> TimelineEntry:
     """Give the entry of one event; `record` is None if it was removed since the outline was made."""
+    outline = lives.outline
     event_id, mark = outline.id_at(number), outline.marks[number]
-    state = _state(lives, outline, number, gone=record is None)
+    state = _state(lives, number, gone=record is None)
     until_ms = lives.until_ms[number]
     return TimelineEntry(
         id=named(event_id),
@@ -113,7 +121,13 @@ def named(event_id: bytes) -> bytes:
         return event_id
 
 
-def _state(lives: Lifetimes, outline: Outline, number: int, *, gone: bool) -> State:
+def id_text(event_id: bytes) -> str:
+    """Give an id's text, or its bytes in hex where it is no UUIDv7."""
+    return str(event_id) if isinstance(event_id, EventId) else event_id.hex()
+
+
+def _state(lives: Lifetimes, number: int, *, gone: bool) -> State:
+    outline = lives.outline
     if outline.marks[number] in CLEARS:
         return "applied" if lives.applies(number) else "ignored"
     if outline.marks[number] not in MESSAGES:
@@ -144,9 +158,9 @@ def _said(record: bytes | None) -> Mapping[str, Any]:
     }
 
 
-def summary(lives: Lifetimes, outline: Outline) -> Summary:
+def summary(lives: Lifetimes) -> Summary:
     """Sum a session up."""
-    count = len(outline)
+    outline, count = lives.outline, len(lives)
     numbers = range(count)
     times = [moment(outline.at_ms[number]) for number in (0, count - 1)] if count else [None, None]
     writers = Counter(outline.id_at(number)[-WRITER_BYTES:].hex() for number in numbers)

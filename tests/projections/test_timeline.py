@@ -27,9 +27,8 @@ def outlined(rows: list[bytes]) -> Outline:
 
 def timeline(rows: list[bytes], now_ms: int) -> list[TimelineEntry]:
     """Give the entries of records in order."""
-    outline = outlined(rows)
-    lives = Lifetimes(outline, now_ms)
-    return [entry(lives, outline, number, each, Place()) for number, each in enumerate(rows)]
+    lives = Lifetimes(outlined(rows), now_ms)
+    return [entry(lives, number, each, Place()) for number, each in enumerate(rows)]
 
 
 def seen(lives: Lifetimes, outline: Outline, rows: list[Row], moment: int) -> list[Any]:
@@ -74,11 +73,23 @@ def test_rows_that_come_in_any_pieces_give_one_outline(rows: list[Row], data: st
     outline = Outline()
     while order:
         size = data.draw(st.integers(1, len(order)))
-        outline.add(sorted(order[:size]))
+        outline.add(Outline(sorted(order[:size])))
         order = order[size:]
     assert list(outline) == list(outlined(records(rows)))
     assert all(each.event_id in outline for each in rows)
     assert eid(NOON_MS + 3 * DAY_MS) not in outline
+
+
+@given(histories(), times_ms, st.integers(0, 12))
+@examples(150)
+def test_the_entries_of_the_newest_are_those_of_all_restricted_to_them(
+    rows: list[Row], now_ms: int, start: int
+) -> None:
+    """So what is new in a long session is told without going through all of it."""
+    start = min(start, len(rows))
+    newest = Lifetimes(outlined(records(rows)).since(start), now_ms)
+    found = [entry(newest, number, record(each), Place()) for number, each in enumerate(rows[start:])]
+    assert found == timeline(records(rows), now_ms)[start:]
 
 
 @given(st.lists(st.binary(max_size=30), max_size=4), times_ms)
@@ -168,10 +179,10 @@ def test_a_summary_counts() -> None:
     other = bytes.fromhex("bfffffffffffffff")
     history = [said(eid(NOON_MS), "a"), cut(eid(NOON_MS + 1)), said(eid(NOON_MS + 2, writer=other), "b")]
     outline = outlined(history)
-    found = summary(Lifetimes(outline, NOON_MS + 3), outline)
+    found = summary(Lifetimes(outline, NOON_MS + 3))
     assert (found.events, found.messages, found.visible, found.clears) == (3, 2, 1, 1)
     assert found.writers == {"8000000000000001": 2, other.hex(): 1}
     assert found.first is not None
     assert found.last is not None
     assert found.last - found.first == timedelta(milliseconds=2)
-    assert summary(Lifetimes(Outline(), NOON_MS), Outline()).last is None
+    assert summary(Lifetimes(Outline(), NOON_MS)).last is None
