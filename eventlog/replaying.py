@@ -71,6 +71,7 @@ class Replay:
         self._reach = Reach(None, [], complete=False)
         self._whole_at_s = float("-inf")
         self._lives: Lifetimes | None = None
+        self._summary: Summary | None = None
         self.inserted = 0
         """How often events came before others that were there already."""
 
@@ -102,7 +103,8 @@ class Replay:
         return news
 
     def _take(self, news: Outline) -> None:
-        self._lives = None
+        if len(news) or self.outline.changes_by_itself:
+            self._lives = self._summary = None
         if not len(self):
             self.outline = news
         elif len(news):
@@ -141,7 +143,9 @@ class Replay:
 
     def summary(self) -> Summary:
         """Sum it up."""
-        return summary(self.lives)
+        if self._summary is None:
+            self._summary = summary(self.lives)
+        return self._summary
 
     def __iter__(self) -> Iterator[TimelineEntry]:
         """Give the entries, oldest first, reading a piece at a time."""

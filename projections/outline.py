@@ -106,6 +106,11 @@ class Outline:
         newer.at_ms, newer.ttl_ms = self.at_ms[number:], self.ttl_ms[number:]
         return newer
 
+    @property
+    def changes_by_itself(self) -> bool:
+        """Tell whether time alone may change what is visible."""
+        return Kind.MESSAGE_FIXED in self.marks or Kind.MESSAGE_SLIDING in self.marks
+
     def ids(self) -> Iterator[bytes]:
         """Give the ids."""
         return map(self.id_at, range(len(self)))
@@ -142,8 +147,9 @@ class Lifetimes:
         self.erased_below = 0
         """The events with smaller numbers are erased."""
         self._clears()
-        self._fixed()
-        self._sliding()
+        if outline.changes_by_itself:
+            self._fixed()
+            self._sliding()
 
     def __len__(self) -> int:
         return len(self.outline)

@@ -161,15 +161,14 @@ def _said(record: bytes | None) -> Mapping[str, Any]:
 def summary(lives: Lifetimes) -> Summary:
     """Sum a session up."""
     outline, count = lives.outline, len(lives)
-    numbers = range(count)
     times = [moment(outline.at_ms[number]) for number in (0, count - 1)] if count else [None, None]
-    writers = Counter(outline.id_at(number)[-WRITER_BYTES:].hex() for number in numbers)
+    writers = Counter(event_id[-WRITER_BYTES:] for event_id in outline.ids())
     return Summary(
         events=count,
         messages=sum(mark in MESSAGES for mark in outline.marks),
-        visible=sum(lives.visible(number, count) for number in numbers),
+        visible=sum(end > count and mark in MESSAGES for end, mark in zip(lives.ends, outline.marks, strict=True)),
         clears=sum(mark in CLEARS for mark in outline.marks),
         first=times[0],
         last=times[1],
-        writers=dict(writers.most_common()),
+        writers={writer.hex(): events for writer, events in writers.most_common()},
     )

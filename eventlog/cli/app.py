@@ -25,6 +25,7 @@ from eventlog.cli.dead_letters import app as dead_letters
 from eventlog.cli.drain import drain
 from eventlog.cli.loading import Loader
 from eventlog.cli.remove import compact, erase
+from eventlog.cli.serve import serve
 from eventlog.cli.showing import as_json, console, counted, one_line, show_messages
 from eventlog.cli.status import status
 from eventlog.cli.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
@@ -115,6 +116,7 @@ def messages(  # noqa: PLR0913 (the options of a command)
 
 app.command()(timeline)
 app.command()(replay)
+app.command()(serve)
 app.command()(status)
 app.command()(drain)
 app.add_typer(dead_letters, name="dead-letters")

@@ -7,6 +7,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from time import sleep
 from typing import Annotated
 
@@ -14,14 +15,16 @@ import typer
 
 from eventlog.cli.common import AsOf, JournalDir, Json, Url, moment, opened, refuse_incomplete
 from eventlog.cli.entries import paced, show_entries, show_summary
-from eventlog.cli.showing import as_json, console
+from eventlog.cli.showing import as_json, console, counted, one_line
 from eventlog.errors import ConfigurationError
 from eventlog.projections.timeline import TimelineEntry, plain
+from eventlog.replaying import Replay
+from eventlog.web.page import one_file
 
 Session = Annotated[str, typer.Argument(metavar="SESSION", help="The id of a session.")]
 
 
-def timeline(  # noqa: PLR0913 (the options of a command)
+def timeline(  # noqa: PLR0913, PLR0917 (the options of a command)
     session: Session,
     as_of: AsOf = None,
     after: Annotated[
@@ -29,6 +32,9 @@ def timeline(  # noqa: PLR0913 (the options of a command)
     ] = None,
     url: Url = None,
     journal: JournalDir = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write it as one page that needs nothing else.")
+    ] = None,
     *,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what is written, until Ctrl-C.")] = False,
     json: Json = False,
@@ -37,7 +43,7 @@ def timeline(  # noqa: PLR0913 (the options of a command)
 
     What was cleared and has not been removed yet is shown, and marked as such.
     """
-    _check(as_of, after, follow=follow)
+    _check(as_of, after, html, follow=follow, json=json)
     at = moment(as_of)
     with opened(url, journal) as log:
         chat = log.history(session)
@@ -46,17 +52,34 @@ def timeline(  # noqa: PLR0913 (the options of a command)
             return
         found = chat.replay(at)
         found.look()
-        if not json:
-            show_summary(found.summary(), console())
-        _show(found, json=json)
+        if html is not None:
+            _write(html, session, found)
+        else:
+            if not json:
+                show_summary(found.summary(), console())
+            _show(found, json=json)
     refuse_incomplete(found.source, complete=found.complete)
 
 
-def _check(as_of: str | None, after: str | None, *, follow: bool) -> None:
+def _check(as_of: str | None, after: str | None, html: Path | None, *, follow: bool, json: bool) -> None:
+    if html is not None and (follow or json):
+        raise ConfigurationError("expected --html alone, found it with --follow or --json")
     if follow and as_of is not None:
         raise ConfigurationError("expected --follow or --as-of, found both")
     if after is not None and not follow:
         raise ConfigurationError("expected --after with --follow, found it without")
+
+
+def _write(file: Path, session: str, found: Replay) -> None:
+    """Write the page, whole or not at all."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as page:
+            page.writelines(one_file(session, found))
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    typer.echo(f"wrote {counted(len(found), 'event')} to {one_line(str(file))}")
 
 
 def _show(entries: Iterable[TimelineEntry], *, json: bool) -> None:
