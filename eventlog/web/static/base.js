@@ -66,10 +66,14 @@ async function ask(name, parameters = {}) {
   return value;
 }
 
-function notice(text) {
-  const place = document.getElementById("notice");
-  if (place.textContent !== text) place.textContent = text;
-  place.hidden = !text;
+// What is wrong now, by what it is about; nothing is wrong when none is left.
+const notices = new Map();
+
+function notice(text, about = "page") {
+  notices.set(about, text);
+  const place = document.getElementById("notice"), all = [...notices.values()].filter(Boolean).join(" ");
+  if (place.textContent !== all) place.textContent = all;
+  place.hidden = !all;
 }
 
 const sessionAddress = (id) => "/session?" + new URLSearchParams({ id });

@@ -2,8 +2,9 @@
 // A list of any length, of which only what is seen is in the page. Rows have the heights that their content wants: what
 // was not seen yet is estimated, and what is looked at never jumps when an estimate turns out wrong.
 
-const ESTIMATE_PX = 74;
+const ESTIMATE_PX = 78;
 const MARGIN_PX = 600;
+const END_PX = 10;
 
 // Heights with their sums, so that place and number are found in a few steps (a Fenwick tree).
 class Heights {
@@ -113,7 +114,7 @@ class LongList {
   }
 
   stretch() {
-    this.space.style.height = `${Math.ceil(this.heights.above(this.numbers.length))}px`;
+    this.space.style.height = `${Math.ceil(this.heights.above(this.numbers.length)) + END_PX}px`;
   }
 
   soon() {
@@ -135,15 +136,17 @@ class LongList {
     const { scrollTop, clientHeight } = this.scroller;
     const first = this.heights.at(Math.max(0, scrollTop - MARGIN_PX));
     const last = this.numbers.length ? this.heights.at(scrollTop + clientHeight + MARGIN_PX) : -1;
-    const kept = new Map();
-    for (let index = first; index <= last; index++) kept.set(this.numbers[index], this.row(index, anew));
+    const painted = [];
+    for (let index = last; index >= first; index--) painted.push([this.numbers[index], this.row(index, anew, painted.at(-1)?.[1])]);
+    const kept = new Map(painted.reverse());
     for (const [n, row] of this.rows) if (!kept.has(n)) row.element.remove();
     this.rows = kept;
     this.place(first, last);
     this.wanted([...kept.keys()]);
   }
 
-  row(index, anew) {
+  // The element of an event, in front of that of the next, so that their order in the page is theirs in time.
+  row(index, anew, next) {
     const n = this.numbers[index], before = index ? this.numbers[index - 1] : -1;
     const row = this.rows.get(n);
     if (row && !anew && row.before === before) return row;
@@ -156,7 +159,6 @@ class LongList {
       row.element.replaceWith(element);
       if (focused) element.querySelector("button")?.focus({ preventScroll: true });
     } else {
-      const next = this.rows.get(this.numbers[index + 1]);
       this.space.insertBefore(element, next ? next.element : null);
     }
     return { element, before, measured: false };

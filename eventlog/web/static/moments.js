@@ -110,9 +110,9 @@ class Texts {
     try {
       piece.entries = await this.fetchPiece(index);
       piece.stale = round !== this.round;
-      notice("");
+      notice("", "text");
     } catch (error) {
-      notice(`The text cannot be read now: ${error.message}`);
+      notice(`The text cannot be read now: ${error.message}`, "text");
       await new Promise((done) => setTimeout(done, 2000));
     }
     piece.loading = false;

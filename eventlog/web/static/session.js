@@ -105,8 +105,9 @@ class SessionPage {
     const parts = [counted(summary.messages, "message"), counted(summary.clears, "clear"), counted(summary.writers, "writer")];
     if (summary.first) parts.push(span(Date.parse(summary.first), Date.parse(summary.last)));
     this.about.replaceChildren(...parts.map((part) => el("span", {}, part)));
-    if (!complete) notice(source === "journal" ? "No backend answers. This is only what waits in the journal." : `The first backend does not answer. This is what ${source} and the journal hold.`);
-    else notice("");
+    notice("");
+    if (!complete) notice(source === "journal" ? "No backend answers. This is only what waits in the journal." : `The first backend does not answer. This is what ${source} and the journal hold.`, "source");
+    else notice("", "source");
   }
 
   textsCame() {
