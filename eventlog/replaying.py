@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain
 from time import monotonic
 from typing import NamedTuple
 
@@ -122,7 +121,7 @@ class Replay:
                 if not whole and page and page[0][:ID_BYTES] in self.outline:
                     break
         pieces.append(Outline(self._unknown(span.of(reach.waiting))))
-        return Outline(chain.from_iterable(reversed(pieces)))
+        return Outline.joined(reversed(pieces))
 
     def _unknown(self, records: Sequence[bytes]) -> list[Row]:
         outline = self.outline

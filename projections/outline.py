@@ -41,16 +41,16 @@ class Row(NamedTuple):
 
 def row(record: bytes) -> Row:
     """Read a record's row; never raises."""
-    event_id, ms = record[:ID_BYTES], id_ms(record)
+    event_id = record[:ID_BYTES]
     try:
         event = decode(record)
     except DamagedBody:
-        return Row(event_id, DAMAGED, ms, 0)
+        return Row(event_id, DAMAGED, id_ms(record), 0)
     if isinstance(event, MessageAdded):
         return Row(event_id, record[PAYLOAD_AT - 1], _bounded(event.at_ms), _bounded(event.ttl_ms))
     if isinstance(event, HistoryCleared):
         return Row(event_id, ERASED if event.erase else Kind.CLEARED, _bounded(event.at_ms), 0)
-    return Row(event_id, UNKNOWN, ms, 0)
+    return Row(event_id, UNKNOWN, id_ms(record), 0)
 
 
 def id_ms(event_id: bytes | bytearray) -> int:
@@ -59,7 +59,7 @@ def id_ms(event_id: bytes | bytearray) -> int:
 
 
 def _bounded(ms: int) -> int:
-    return max(-_MS_MAX, min(_MS_MAX, ms))
+    return ms if -_MS_MAX < ms < _MS_MAX else max(-_MS_MAX, min(_MS_MAX, ms))
 
 
 class Outline:
@@ -71,14 +71,25 @@ class Outline:
         """Take rows that are in order, each id once."""
         self._ids, self.marks = bytearray(), bytearray()
         self.at_ms, self.ttl_ms = array("q"), array("q")
-        self._append(rows)
-
-    def _append(self, rows: Iterable[Row]) -> None:
         for event_id, mark, at_ms, ttl_ms in rows:
             self._ids += event_id
             self.marks.append(mark)
             self.at_ms.append(at_ms)
             self.ttl_ms.append(ttl_ms)
+
+    @classmethod
+    def joined(cls, pieces: Iterable[Outline]) -> Outline:
+        """Give outlines that are in order as one."""
+        whole = cls()
+        for piece in pieces:
+            whole._extend(piece)
+        return whole
+
+    def _extend(self, newer: Outline) -> None:
+        self._ids += newer._ids
+        self.marks += newer.marks
+        self.at_ms += newer.at_ms
+        self.ttl_ms += newer.ttl_ms
 
     def __len__(self) -> int:
         return len(self.marks)
@@ -121,7 +132,7 @@ class Outline:
             both = sorted([*self, *more])
             self.__init__(both)  # type: ignore[misc]
         else:
-            self._append(more)
+            self._extend(more)
 
     def times_ms(self) -> array[int]:
         """Give the time of each event's id."""

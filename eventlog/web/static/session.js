@@ -9,11 +9,20 @@ function remote(id) {
     outline: (since, stamp) => ask("outline", { id, since, stamp }),
     piece: (index) => ask("entries", { id, from: index * PIECE, to: (index + 1) * PIECE }),
     whole: async (n) => (await ask("entries", { id, from: n, to: n + 1, full: 1 }))[0].text,
+    // A tab that nobody sees lets go of its connection: a browser has only a few for a server.
     live(onNews, onState) {
-      const source = new EventSource("/api/live?" + new URLSearchParams({ id }));
-      source.addEventListener("news", onNews);
-      source.addEventListener("open", () => onState(true));
-      source.addEventListener("error", () => onState(false));
+      let source = null;
+      const listen = () => {
+        source = new EventSource("/api/live?" + new URLSearchParams({ id }));
+        source.addEventListener("news", onNews);
+        source.addEventListener("open", () => onState(true));
+        source.addEventListener("error", () => onState(false));
+      };
+      document.addEventListener("visibilitychange", () => {
+        source.close();
+        if (!document.hidden) listen();
+      });
+      listen();
     },
   };
 }
