@@ -276,7 +276,8 @@ def _tops(seen: Watched) -> dict[str, float]:
     """Give the place of each row that is on the screen."""
     found: dict[str, float] = seen.page.evaluate(
         "() => { const main = document.querySelector('main').getBoundingClientRect();"
-        " const places = [...document.querySelectorAll('.row')].map(row => [row.dataset.n, row.getBoundingClientRect()]);"
+        " const rows = [...document.querySelectorAll('.row')];"
+        " const places = rows.map(row => [row.dataset.n, row.getBoundingClientRect()]);"
         " const on = places.filter(([, place]) => place.bottom > main.top && place.top < main.bottom);"
         " return Object.fromEntries(on.map(([n, place]) => [n, place.top])); }"
     )

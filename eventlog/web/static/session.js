@@ -52,18 +52,19 @@ class SessionPage {
     this.about = el("p", { class: "about" });
     this.badge = el("span", { class: "badge", hidden: true });
     this.slider = el("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Moment", oninput: () => this.go(Number(this.slider.value)) });
+    this.ticks = draw("svg", { class: "ticks", viewBox: "0 0 1000 1", preserveAspectRatio: "none", "aria-hidden": "true" });
     this.label = el("output", { class: "moment" });
     this.counts = el("span", { class: "counts" });
     this.playing = button("Play", "play", () => this.play(), "play");
     this.views = ["All", "As seen"].map((name, index) =>
       el("button", { type: "button", "aria-pressed": "false", onclick: () => this.view(index === 1) }, name));
-    const title = el("div", { class: "title" }, el("h1", { dir: "auto" }, ...shown(this.source.id)), this.badge, this.about);
+    const title = el("div", { class: "title" }, el("h1", { dir: "auto", title: this.source.id }, ...shown(this.source.id)), el("div", { class: "sub" }, this.badge, this.about));
     this.scroller = el("main", { class: "scroller", tabindex: 0, "aria-label": "Timeline" });
     const player = el("footer", { class: "player", role: "group", "aria-label": "Moments" },
       el("div", { class: "line" }, this.label, this.counts, el("div", { class: "views", role: "group", "aria-label": "Show" }, ...this.views)),
       el("div", { class: "line" },
         button("To the clear before", "clearBefore", () => this.go(this.moments.clear(this.moment, -1)), "jump"), button("A moment back", "back", () => this.step(-1), "step"), this.playing,
-        this.slider, button("A moment on", "on", () => this.step(1), "step"), button("To the next clear, or now", "nextClear", () => this.go(this.moments.clear(this.moment, 1)), "jump")));
+        el("div", { class: "track" }, this.slider, this.ticks), button("A moment on", "on", () => this.step(1), "step"), button("To the next clear, or now", "nextClear", () => this.go(this.moments.clear(this.moment, 1)), "jump")));
     const keys = el("p", { class: "keys" }, ...["← → a moment", "shift 10", "↑ ↓ scroll", "c C clears", "Home End first, now", "space play", "v view"].map((text) => el("span", {}, text)));
     document.body.append(topBar("Session", this.source.live !== null), title, el("p", { id: "notice", role: "alert", hidden: true }), this.scroller, player, keys);
     this.list = new LongList(this.scroller, (n, before) => this.rows.draw(n, before), (numbers) => this.texts.want(numbers));
@@ -107,6 +108,7 @@ class SessionPage {
     if (atNow) this.moment = this.moments.total;
     this.update(atNow && atEnd);
     this.describe();
+    this.mark();
   }
 
   describe() {
@@ -117,6 +119,13 @@ class SessionPage {
     notice("");
     if (!complete) notice(source === "journal" ? "No backend answers. This is only what waits in the journal." : `The first backend does not answer. This is what ${source} and the journal hold.`, "source");
     else notice("", "source");
+  }
+
+  // Where on the slider the history was cleared; of very many, as many as can be told apart.
+  mark() {
+    const places = new Set();
+    for (let n = 0; n < this.moments.total; n++) if (this.moments.isClear(n)) places.add(Math.round((1000 * n) / this.moments.total));
+    this.ticks.replaceChildren(...[...places].map((x) => draw("line", { x1: x, x2: x, y1: 0, y2: 1 })));
   }
 
   textsCame() {
