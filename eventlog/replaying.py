@@ -21,7 +21,7 @@ from eventlog.events import ID_BYTES
 from eventlog.ports import Backend
 from eventlog.projections.messages import merge
 from eventlog.projections.outline import Lifetimes, Outline, Row, row
-from eventlog.projections.timeline import Place, Summary, TimelineEntry, entry, summary
+from eventlog.projections.timeline import Place, State, Summary, TimelineEntry, entry, summary
 from eventlog.reading import Query, Reach, SessionReader, Store
 
 PIECE_EVENTS = 1000
@@ -152,8 +152,8 @@ class Replay:
         for start in range(0, len(self), PIECE_EVENTS):
             yield from self.entries(start, start + PIECE_EVENTS)
 
-    def entries(self, start: int, stop: int) -> list[TimelineEntry]:
-        """Give a few entries by their numbers; raises `BackendUnavailable`."""
+    def entries(self, start: int, stop: int, *, partial: bool = False) -> list[TimelineEntry]:
+        """Give a few entries by their numbers; raises `BackendUnavailable`, or gives them as "unread" if `partial`."""
         stop = min(stop, len(self))
         if start >= stop:
             return []
@@ -169,8 +169,11 @@ class Replay:
         found = []
         for number in range(start, stop):
             event_id = self.outline.id_at(number)
-            record = records.get(event_id) if self.complete else _needed(records.get(event_id))
-            found.append(entry(lives, number - skipped, record, _place(event_id, places)))
+            record = records.get(event_id)
+            if record is None and not (self.complete or partial):
+                raise BackendUnavailable("expected an answer of the first backend, found none; only it has all of this")
+            missing: State = "removed" if self.complete else "unread"
+            found.append(entry(lives, number - skipped, record, _place(event_id, places), missing))
         return found
 
     def _waiting(self, store: Store) -> list[bytes]:
@@ -193,12 +196,6 @@ class Replay:
     def _records(self, held: dict[str, dict[bytes, bytes]], span: Span) -> list[bytes]:
         stored = held[self.source].values() if self._reach.store else ()
         return merge(span.of(self._reach.waiting), list(stored))
-
-
-def _needed(record: bytes | None) -> bytes:
-    if record is None:
-        raise BackendUnavailable("expected an answer of the first backend, found none; this part of it is only there")
-    return record
 
 
 def _limit(*, whole: bool) -> int:

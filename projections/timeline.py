@@ -22,7 +22,7 @@ from eventlog.projections.outline import CLEARS, DAMAGED, ERASED, MESSAGES, UNKN
 from eventlog.projections.speech import ToolCall, speech
 
 What = Literal["message", "clear", "erase", "unknown", "damaged"]
-State = Literal["visible", "cleared", "expired", "erased", "removed", "applied", "ignored", "unreadable"]
+State = Literal["visible", "cleared", "expired", "erased", "removed", "unread", "applied", "ignored", "unreadable"]
 _KINDS: dict[int, What] = {Kind.CLEARED: "clear", ERASED: "erase", UNKNOWN: "unknown", DAMAGED: "damaged"}
 _EXPIRY: dict[int, Literal["fixed", "sliding"]] = {Kind.MESSAGE_FIXED: "fixed", Kind.MESSAGE_SLIDING: "sliding"}
 _LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MS
@@ -39,8 +39,8 @@ class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The process that wrote it, as 16 hex digits."""
     kind: What
     state: State
-    """Of a message: "visible", "cleared", "expired", "erased", or "removed" while it was read; of a clear: "applied",
-    or "ignored" when its clock is damaged; of others: "unreadable"."""
+    """Of a message: "visible", "cleared", "expired", "erased", "removed" since it was seen, or "unread" while none that
+    has it answers; of a clear: "applied", or "ignored" when its clock is damaged; of others: "unreadable"."""
     role: str = ""
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
@@ -92,11 +92,15 @@ def moment(ms: int) -> datetime:
     return EPOCH + max(0, min(_LAST_MS, ms)) * MS
 
 
-def entry(lives: Lifetimes, number: int, record: bytes | None, place: Place) -> TimelineEntry:
-    """Give the entry of one event; `record` is None if it was removed since the outline was made."""
+def entry(
+    lives: Lifetimes, number: int, record: bytes | None, place: Place, missing: State = "removed"
+) -> TimelineEntry:
+    """Give the entry of one event; without its record, what is visible is `missing`."""
     outline = lives.outline
     event_id, mark = outline.id_at(number), outline.marks[number]
-    state = _state(lives, number, gone=record is None)
+    state = _state(lives, number)
+    if record is None and state == "visible":
+        state = missing
     until_ms = lives.until_ms[number]
     return TimelineEntry(
         id=named(event_id),
@@ -109,7 +113,7 @@ def entry(lives: Lifetimes, number: int, record: bytes | None, place: Place) -> 
         cleared_by=named(outline.id_at(lives.ends[number])) if state == "cleared" else None,
         backends=place.backends,
         pending=place.pending,
-        **_said(record) if mark in MESSAGES and state not in ("erased", "removed") else {},
+        **_said(record) if record and mark in MESSAGES and state != "erased" else {},
     )
 
 
@@ -126,7 +130,7 @@ def id_text(event_id: bytes) -> str:
     return str(event_id) if isinstance(event_id, EventId) else event_id.hex()
 
 
-def _state(lives: Lifetimes, number: int, *, gone: bool) -> State:
+def _state(lives: Lifetimes, number: int) -> State:
     outline = lives.outline
     if outline.marks[number] in CLEARS:
         return "applied" if lives.applies(number) else "ignored"
@@ -134,16 +138,14 @@ def _state(lives: Lifetimes, number: int, *, gone: bool) -> State:
         return "unreadable"
     if number < lives.erased_below:
         return "erased"
-    if gone:
-        return "removed"
     if lives.visible(number, len(outline)):
         return "visible"
     return "cleared" if lives.cleared(number) else "expired"
 
 
-def _said(record: bytes | None) -> Mapping[str, Any]:
+def _said(record: bytes) -> Mapping[str, Any]:
     try:
-        event = decode(record or b"")
+        event = decode(record)
     except DamagedBody:
         return {}
     if not isinstance(event, MessageAdded):

@@ -26,6 +26,7 @@ _TEXTS = {
     "unknown": "an event of a kind that this version does not know",
     "damaged": "an event that cannot be read",
 }
+_WITHOUT_TEXT = {"erased": "(erased)", "unread": "(cannot be read now)"}
 _MARK_STYLES = {"late": "yellow", "pending": "yellow", "ignored": "red"}
 
 
@@ -90,8 +91,8 @@ def said(each: TimelineEntry) -> list[str]:
     """Give what an event says, as lines that are safe to print."""
     if each.kind != "message":
         return [_TEXTS[each.kind]]
-    if each.state in ("erased", "removed"):
-        return [f"({each.state})"]
+    if not each.role:
+        return [_WITHOUT_TEXT.get(each.state, "(no longer kept)")]
     return lines(Speech(each.role, each.text, each.tool_calls))
 
 

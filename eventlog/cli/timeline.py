@@ -6,6 +6,7 @@ Rules:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from time import sleep
@@ -48,7 +49,7 @@ def timeline(  # noqa: PLR0913, PLR0917 (the options of a command)
     with opened(url, journal) as log:
         chat = log.history(session)
         if follow:
-            _show(chat.follow(after), json=json)
+            _show(chat.follow(after), json=json, flush=True)
             return
         found = chat.replay(at)
         found.look()
@@ -82,12 +83,14 @@ def _write(file: Path, session: str, found: Replay) -> None:
     typer.echo(f"wrote {counted(len(found), 'event')} to {one_line(str(file))}")
 
 
-def _show(entries: Iterable[TimelineEntry], *, json: bool) -> None:
+def _show(entries: Iterable[TimelineEntry], *, json: bool, flush: bool = False) -> None:
     if not json:
         show_entries(entries, console())
         return
     for each in entries:
-        typer.echo(as_json(plain(each)))
+        sys.stdout.write(as_json(plain(each)) + "\n")
+        if flush:
+            sys.stdout.flush()
 
 
 def replay(  # noqa: PLR0913, PLR0917 (the options of a command)

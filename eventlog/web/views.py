@@ -70,14 +70,14 @@ class View:
             return {**found, "stamp": now, "source": version.source, "complete": self._replay.complete}
 
     def entries(self, start: int, stop: int) -> list[TimelineEntry]:
-        """Give a few entries; a backend that went away since the last look is looked past."""
+        """Give a few entries, as far as they can be read; a backend that went away since the last look is passed by."""
         with self._lock:
             self._version()
             try:
-                return self._replay.entries(start, stop)
+                return self._replay.entries(start, stop, partial=True)
             except BackendUnavailable:
                 self._replay.look()
-                return self._replay.entries(start, stop)
+                return self._replay.entries(start, stop, partial=True)
 
 
 class Views:

@@ -209,7 +209,7 @@ async def test_a_coroutine_follows_too(log: EventLog) -> None:
     chat.add("one")
     entries = chat.follow(every=1000.0)
     assert (await anext(entries)).message == "one"
-    waiting = asyncio.create_task(anext(entries))  # type: ignore[arg-type]
+    waiting = asyncio.create_task(anext(entries))
     while not log._live().sleepers:  # noqa: ASYNC110 (there is no event for it)
         await asyncio.sleep(0)
     chat.add("two")

@@ -19,6 +19,7 @@ from eventlog.errors import BackendUnavailable
 from eventlog.events import EPOCH, MS, EventId
 from eventlog.log import EventLog
 from eventlog.projections.timeline import TimelineEntry
+from eventlog.settings import Expiry
 from tests.core.examples import examples
 from tests.core.records import NOON_MS, cut, eid, said
 from tests.core.tools import Moody, Wall, eventually, open_log
@@ -61,7 +62,7 @@ def do(log: EventLog, wall: Wall, step: tuple[str, int], number: int) -> None:
     elif what == "stays":
         log.history("s").add(number)
     else:
-        expiry = "sliding" if what == "sliding" else "fixed"
+        expiry: Expiry = "sliding" if what == "sliding" else "fixed"
         log.history("s", ttl=timedelta(milliseconds=size), expiry=expiry).add(number)
 
 
@@ -165,6 +166,7 @@ def test_a_backend_that_goes_away_in_the_middle_is_an_error_and_no_removed_text(
     replay.look()
     with pytest.raises(BackendUnavailable):
         list(replay)
+    assert [each.state for each in replay.entries(0, 5, partial=True)] == ["unread"] * 5
     stores[0].down = False
     replay.look()
     assert shown(list(replay)) == [0, 1, 2, 3, 4]
@@ -177,6 +179,19 @@ def test_what_was_removed_while_it_was_read_says_so(log: EventLog, stores: list[
     replay.look()
     stores[0].inner.discard("s", [eid(NOON_MS, 1)])
     assert [(each.state, each.text) for each in replay] == [("visible", "0"), ("removed", ""), ("visible", "2")]
+
+
+def test_what_expired_and_was_removed_is_still_called_expired(stores: list[Moody], tmp_path: Path) -> None:
+    """A store lets go of it when its time is over: that is no other reason."""
+    wall = Wall()
+    with open_log(*stores, wall=wall, journal=tmp_path / "j2") as log:
+        log.history("s", ttl=1).add("short", ack="backend")
+        replay = log.history("s").replay()
+        replay.look()
+        wall.ms += 2000
+        stores[0].inner.remove("s", b"\xff" * 16)
+        replay.look()
+        assert [(each.state, each.text) for each in replay] == [("expired", "")]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 30])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core import messages as langchain
 
+from eventlog.adapters.langchain_messages import pack
 from eventlog.projections.speech import Speech, ToolCall, speech
 from tests.core.examples import examples
 
@@ -41,6 +44,22 @@ CALL = ToolCall("clock", {"zone": 1}, "c1")
 def test_a_message_is_read(message: Any, said: Speech) -> None:
     """Role, text, tool calls."""
     assert speech(message) == said
+
+
+def test_a_message_of_the_drop_in_for_langchain_is_read() -> None:
+    """As the drop-in stores it."""
+    messages = [
+        langchain.HumanMessage("hi"),
+        langchain.AIMessage("", tool_calls=[{"name": "clock", "args": {"zone": 1}, "id": "c1"}]),
+        langchain.ToolMessage("12", tool_call_id="c1"),
+        langchain.SystemMessage([{"type": "text", "text": "be kind"}]),
+    ]
+    assert [speech(msgspec.msgpack.decode(pack(message))) for message in messages] == [
+        Speech("human", "hi"),
+        Speech("ai", "", (CALL,)),
+        Speech("tool", "12"),
+        Speech("system", "be kind"),
+    ]
 
 
 KEYS = ["role", "type", "data", "content", "tool_calls", "function", "name", "args", "arguments", "id", "input", "text"]

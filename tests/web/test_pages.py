@@ -84,6 +84,31 @@ def test_an_outage_is_told_and_what_is_known_is_shown(own_redis: MakeRedis, tmp_
         log.close(timeout=0)
 
 
+def test_an_outage_takes_nothing_off_the_screen(own_redis: MakeRedis, tmp_path: Path, look: Look) -> None:
+    """What was read stays, what is new is added, what was not read says so and comes when it can."""
+    server = own_redis(durable=True)
+    url, journal = f"redis://127.0.0.1:{server.port}/0", tmp_path / "shared"
+    with (
+        eventlog.open(url, journal=journal) as log,
+        served("--url", url, "--journal", journal, folder=tmp_path) as site,
+    ):
+        say(log.history("s"), "before")
+        assert log.flush(20)
+        seen = look()
+        seen.go(site.session("s"))
+        assert seen.texts() == ["before"]
+        server.kill()
+        say(log.history("s"), "meanwhile")
+        seen.wait_for_texts(["before", "meanwhile"])
+        another = look()
+        another.go(site.session("s"))
+        another.wait_for_texts(["(cannot be read now)", "meanwhile"])
+        server.start()
+        assert log.flush(30)
+        another.wait_for_texts(["before", "meanwhile"])
+        seen.wait_for_texts(["before", "meanwhile"])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_pages_fit_every_screen(log: EventLog, site: Site, look: Look, scheme: str, size: str) -> None:

@@ -108,7 +108,9 @@ class Texts {
     const round = this.round;
     piece.loading = true;
     try {
-      piece.entries = await this.fetchPiece(index);
+      const known = piece.entries || [];
+      const told = await this.fetchPiece(index);
+      piece.entries = told.map((entry, at) => (entry.state === "unread" && known[at] && known[at].id === entry.id ? { ...known[at], unread: true } : entry));
       piece.stale = round !== this.round;
       notice("", "text");
     } catch (error) {

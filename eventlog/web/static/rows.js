@@ -70,12 +70,14 @@ class Rows {
 
   // What took it: known by the server, or seen here since.
   why(n, entry) {
-    if (entry && !["visible", undefined].includes(entry.state)) return entry.state;
+    if (entry && !["visible", "unread"].includes(entry.state)) return entry.state;
     return this.moments.isClear(this.moments.ends[n]) ? "cleared" : "expired";
   }
 
   content(n, entry) {
-    if (["erased", "removed"].includes(entry.state)) return [el("p", { class: "text none" }, `(${entry.state})`)];
+    if (entry.state === "erased") return [el("p", { class: "text none" }, "(erased)")];
+    if (entry.state === "unread") return [el("p", { class: "text none" }, "(cannot be read now)")];
+    if (!entry.role) return [el("p", { class: "text none" }, "(no longer kept)")];
     const text = this.whole.get(n) || entry.text || "";
     const parts = text ? [el("p", { class: "text", dir: "auto" }, ...shown(text))] : [];
     if (entry.chars && !this.whole.has(n)) parts.push(this.more(n, entry));

@@ -2,6 +2,7 @@
 // The page of one session: its moments, a slider through them, and what was to be seen at each.
 
 const PLAY_MS = [60, 1500];
+const ROWS_MAX = 100000; // a browser's page has a greatest height; what lies before them is reached with the slider
 
 function remote(id) {
   return {
@@ -134,8 +135,9 @@ class SessionPage {
     if (atEnd && this.list.follow) this.list.toEnd();
   }
 
+  // What waits, or could not be read, is asked for again: that changes without any news of the session.
   lookAfterPending() {
-    const waiting = [...this.list.rows.keys()].some((n) => this.texts.of(n)?.pending);
+    const waiting = [...this.list.rows.keys()].map((n) => this.texts.of(n)).some((entry) => entry && (entry.pending || entry.unread || entry.state === "unread"));
     if (waiting) {
       this.texts.forget();
       this.list.paint(false);
@@ -169,7 +171,9 @@ class SessionPage {
     const visible = moments.countVisible(moment);
     this.counts.textContent = `${counted(visible, "message")} seen · ${moment >= moments.total ? counted(past, "event") : `event ${number(past)} of ${number(moments.total)}`}`;
     this.views.forEach((view, index) => view.setAttribute("aria-pressed", String(this.onlyVisible === (index === 1))));
-    this.list.show(moments.order(moment, this.onlyVisible), toEnd);
+    const numbers = moments.order(moment, this.onlyVisible);
+    notice(numbers.length > ROWS_MAX ? `Listed are the last ${number(ROWS_MAX)} of them; the slider leads further back.` : "", "rows");
+    this.list.show(numbers.subarray(-ROWS_MAX), toEnd);
     this.scroller.classList.toggle("empty", !this.list.numbers.length);
     document.body.dataset.moment = moment;
   }
