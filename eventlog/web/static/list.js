@@ -150,18 +150,22 @@ class LongList {
     const n = this.numbers[index], before = index ? this.numbers[index - 1] : -1;
     const row = this.rows.get(n);
     if (row && !anew && row.before === before) return row;
-    const element = this.draw(n, before);
+    const drawn = this.draw(n, before);
+    const same = row && row.element.innerHTML === drawn.innerHTML;
+    const element = same ? row.element : drawn;
     element.setAttribute("role", "listitem");
     element.setAttribute("aria-setsize", this.numbers.length);
     element.setAttribute("aria-posinset", index + 1);
-    if (row) {
-      const focused = row.element.contains(document.activeElement);
-      row.element.replaceWith(element);
-      if (focused) element.querySelector("button")?.focus({ preventScroll: true });
-    } else {
-      this.space.insertBefore(element, next ? next.element : null);
-    }
-    return { element, before, measured: false };
+    if (!row) this.space.insertBefore(element, next ? next.element : null);
+    else if (!same) this.exchange(row.element, element);
+    return { element, before, measured: Boolean(same && row.measured) };
+  }
+
+  // Puts a row in the place of another one; who was at one of its buttons stays at that button.
+  exchange(old, element) {
+    const at = [...old.querySelectorAll("button")].indexOf(document.activeElement);
+    old.replaceWith(element);
+    if (at >= 0) element.querySelectorAll("button")[at]?.focus({ preventScroll: true });
   }
 
   // Measures what is new, and keeps the first row that is seen where it is.

@@ -103,7 +103,7 @@ class SessionPage {
     const told = await this.source.outline(this.moments.total, this.moments.stamp);
     const atNow = this.moment >= this.moments.total, atEnd = this.list.atEnd, known = this.moments.total;
     if (this.moments.take(told)) this.texts.forget();
-    else this.texts.forget(Math.floor(known / PIECE));
+    else if (told.total > known) this.texts.forget(Math.floor(known / PIECE));
     if (told.total > known) this.rows.whole.clear();
     this.slider.max = this.moments.total;
     if (atNow) this.moment = this.moments.total;
