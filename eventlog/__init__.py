@@ -12,8 +12,9 @@ from eventlog.errors import (
     MessageTooLarge,
 )
 from eventlog.events import EventId
-from eventlog.history import ChatHistory, Messages
+from eventlog.history import ChatHistory, Messages, Timeline
 from eventlog.log import EventLog, open  # noqa: A004 (the settled public face)
+from eventlog.projections.timeline import Summary, TimelineEntry
 from eventlog.status import BackendStatus, Status
 
 __all__ = [
@@ -32,5 +33,8 @@ __all__ = [
     "MessageTooLarge",
     "Messages",
     "Status",
+    "Summary",
+    "Timeline",
+    "TimelineEntry",
     "open",
 ]

@@ -12,13 +12,16 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from errno import ENOSPC
 from pathlib import Path
 from threading import RLock
+from typing import TypeVar
 
 import msgspec
 
+from eventlog.alarm import Alarm
 from eventlog.clock import now_ms
 from eventlog.errors import AckTimeout, Closed, JournalError
 from eventlog.events import EventId
@@ -26,9 +29,10 @@ from eventlog.files import Files
 from eventlog.incarnation import Incarnation
 from eventlog.journal import Key
 from eventlog.ports import Backend
-from eventlog.reading import Answer, Query
+from eventlog.reading import Answer, Query, SessionReader
 from eventlog.settings import Settings, checked_ack
 
+A = TypeVar("A", bound=Alarm)
 EXIT_S = 5.0
 _FRAME_OVERHEAD_BYTES = 2048
 _RECORD_OVERHEAD_BYTES = 32
@@ -160,6 +164,19 @@ class Access:
 
     async def _aread(self, query: Query) -> Answer:
         return await self._live().reader.aread(query)
+
+    def _reader(self) -> SessionReader:
+        return self._live().reader
+
+    @contextmanager
+    def _bell(self, alarm: A) -> Iterator[A]:
+        """Let adds of this process ring an alarm for a while."""
+        sleepers = self._live().sleepers
+        sleepers.add(alarm)
+        try:
+            yield alarm
+        finally:
+            sleepers.discard(alarm)
 
     # for a fork
 

@@ -17,8 +17,11 @@ from eventlog.clock import first_id_at
 from eventlog.codec import FIXED, PERMANENT, SLIDING, encode_cleared, encode_message
 from eventlog.errors import MessageTooLarge
 from eventlog.events import EPOCH, ID_BYTES, MS, EventId, HistoryCleared, MessageAdded, session_bytes, to_ms
+from eventlog.following import Following
 from eventlog.journal import Key
+from eventlog.projections.timeline import TimelineEntry
 from eventlog.reading import Answer, Query
+from eventlog.replaying import Replay
 from eventlog.settings import ADD_BYTES_MAX, Expiry, checked_expiry
 
 
@@ -30,6 +33,16 @@ class Messages(list[Any]):
         super().__init__(messages)
         self.source = source
         self.complete = complete
+
+
+class Timeline(list[TimelineEntry]):
+    """The entries of a session, oldest first, summed up; `source` and `complete` as of `Messages`."""
+
+    def __init__(self, replay: Replay) -> None:
+        """Read them."""
+        replay.look()
+        super().__init__(replay)
+        self.summary, self.source, self.complete = replay.summary(), replay.source, replay.complete
 
 
 class ChatHistory:
@@ -93,6 +106,29 @@ class ChatHistory:
         """Do as `messages`, but give the events: for adapters, which look at the form of each."""
         query = self._query(last, as_of)
         return _selected(self._log._read(query), last)  # noqa: SLF001
+
+    def timeline(self, as_of: datetime | EventId | str | None = None) -> Timeline:
+        """Give every event that is kept, oldest first, and what became of it; all of it as it was at a moment.
+
+        Raises as `messages` does, and `BackendUnavailable` when the first backend goes away while it is read.
+        """
+        return Timeline(self.replay(as_of))
+
+    def replay(self, as_of: datetime | EventId | str | None = None) -> Replay:
+        """Give the session to go through piece by piece, in flat memory: `look`, then iterate."""
+        self._query(None, as_of)
+        return Replay(self._log._reader, lambda: self._query(None, as_of))  # noqa: SLF001
+
+    def follow(self, after: EventId | str | None = None, every: float = 0.5) -> Following:
+        """Give the entries after an id, or all, and then each as it is written, without end; for `async for` too.
+
+        `every`: seconds between looks for what other processes wrote. What comes after entries that sort behind it is
+        marked `late`.
+        """
+        if not every > 0:
+            raise ValueError(f"expected every as seconds greater than zero, found {every!r}")
+        begin = EventId.parse(after) if isinstance(after, str) else None if after is None else EventId(after)
+        return Following(self.replay(), begin, every, self._log._bell)  # noqa: SLF001
 
     async def aadd(self, message: Any, ack: str | None = None) -> EventId:
         """Do as `add`; the event loop is never blocked for longer than a journal write."""

@@ -13,10 +13,10 @@ import asyncio
 import logging
 import sys
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from threading import RLock
 from time import monotonic
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from eventlog.clock import Clock, is_damage
 from eventlog.codec import is_cut
@@ -35,6 +35,7 @@ BREAKER_FIRST_S, BREAKER_MAX_S = 0.5, 8.0
 _PAGE_MIN = 16
 _GROWTH = 4
 
+T = TypeVar("T")
 logger = logging.getLogger("eventlog.reading")
 
 
@@ -64,6 +65,21 @@ class Page(NamedTuple):
 
     before: bytes | None
     limit: int
+
+
+class Reach(NamedTuple):
+    """Where a session can be read now."""
+
+    store: Store | None
+    """None: no backend answers."""
+    waiting: list[bytes]
+    """What the store lacks and the journal holds, in order; without a store all that is known of the session."""
+    complete: bool
+
+    @property
+    def source(self) -> str:
+        """Name the backend, or the journal."""
+        return self.store.name if self.store else "journal"
 
 
 Steps = Generator[Page, list[bytes], tuple[list[bytes], Folded]]
@@ -98,7 +114,7 @@ def _sent(walk: Steps, records: list[bytes]) -> Page | tuple[list[bytes], Folded
         return result
 
 
-class _Store:
+class Store:
     """A backend with its breaker: after a failed read it is left alone for a while."""
 
     def __init__(self, name: str, backend: Backend) -> None:
@@ -109,9 +125,11 @@ class _Store:
 
     @property
     def usable(self) -> bool:
+        """Tell whether it may be asked now."""
         return monotonic() >= self._closed_until
 
     def failed(self, error: BackendUnavailable) -> None:
+        """Leave it alone for a while."""
         if isinstance(error, SessionUnavailable):
             logger.warning("a read passes over %s: %s", self.backend.identity, error)
             return
@@ -121,11 +139,13 @@ class _Store:
         self._closed_until = monotonic() + self._pause_s
 
     def answered(self) -> None:
+        """Forget that it had failed."""
         if self._pause_s:
             logger.warning("reads use %s again", self.backend.identity)
             self._pause_s = self._closed_until = 0.0
 
     def stored(self) -> None:
+        """Let it be asked at once."""
         self._closed_until = 0.0
 
 
@@ -162,7 +182,7 @@ class SessionReader:
         self, backends: dict[str, Backend], pending: PendingView, clock: Clock, erased: ErasedList, *, strict: bool
     ) -> None:
         """Read from `backends`, the first one first, and from caches last."""
-        self._stores = [_Store(name, backend) for name, backend in by_keeping(backends)]
+        self.stores = [Store(name, backend) for name, backend in by_keeping(backends)]
         self._pending, self._clock, self._erased, self._strict = pending, clock, erased, strict
         self._seen = _Seen()
         self.incomplete_reads = 0
@@ -171,15 +191,15 @@ class SessionReader:
 
     def stored(self, key: str) -> None:
         """Ask a backend again that has just taken a batch: what was pending before is only there now."""
-        for store in self._stores:
+        for store in self.stores:
             if store.key == key:
                 store.stored()
 
     def read(self, query: Query) -> Answer:
         """Read a session; `BackendUnavailable` only with strict reads."""
         error: BackendUnavailable | None = None
-        pending = self._pending.records(query.encoded, self._stores[0].key)
-        for store in self._stores:
+        pending = self._pending.records(query.encoded, self.stores[0].key)
+        for store in self.stores:
             if store.usable:
                 try:
                     answer = self._drive(query, store, pending)
@@ -190,7 +210,28 @@ class SessionReader:
                     return self._answer(query, store, answer)
         return self._without_backend(query, pending, error)
 
-    def _drive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+    def reach(self, query: Query, use: Callable[[Reach], T]) -> T:
+        """Let `use` read from the first backend that answers it, or else from what is known here; raises as `read`."""
+        error: BackendUnavailable | None = None
+        pending = self.waiting(query, self.stores[0])
+        for store in self.stores:
+            if store.usable:
+                lacks = pending if store is self.stores[0] else self.waiting(query, store)
+                try:
+                    found = use(Reach(store, lacks, complete=store is self.stores[0]))
+                except BackendUnavailable as failure:
+                    error = failure
+                    store.failed(failure)
+                else:
+                    self._count(store)
+                    return found
+        return use(Reach(None, self._known(query, pending, error), complete=False))
+
+    def waiting(self, query: Query, store: Store) -> list[bytes]:
+        """Give what a store lacks of a session, in order."""
+        return merge(self._pending.records(query.encoded, store.key))
+
+    def _drive(self, query: Query, store: Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
         page: Page | tuple[list[bytes], Folded] = next(walk)
         while isinstance(page, Page):
@@ -200,8 +241,8 @@ class SessionReader:
     async def aread(self, query: Query) -> Answer:
         """Do as `read`, with the backend's async API."""
         error: BackendUnavailable | None = None
-        pending = self._pending.records(query.encoded, self._stores[0].key)
-        for store in self._stores:
+        pending = self._pending.records(query.encoded, self.stores[0].key)
+        for store in self.stores:
             if store.usable:
                 try:
                     answer = await self._adrive(query, store, pending)
@@ -212,7 +253,7 @@ class SessionReader:
                     return self._answer(query, store, answer)
         return self._without_backend(query, pending, error)
 
-    async def _adrive(self, query: Query, store: _Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
+    async def _adrive(self, query: Query, store: Store, pending: list[bytes]) -> tuple[list[bytes], Folded]:
         walk = self._steps(query, store, pending)
         page: Page | tuple[list[bytes], Folded] = next(walk)
         while isinstance(page, Page):
@@ -221,21 +262,31 @@ class SessionReader:
             page = await asyncio.to_thread(_sent, walk, records) if in_thread else _sent(walk, records)
         return page
 
-    def _steps(self, query: Query, store: _Store, first_lacks: list[bytes]) -> Steps:
-        lacks = first_lacks if store is self._stores[0] else self._pending.records(query.encoded, store.key)
+    def _steps(self, query: Query, store: Store, first_lacks: list[bytes]) -> Steps:
+        lacks = first_lacks if store is self.stores[0] else self._pending.records(query.encoded, store.key)
         return steps(query, lacks, store.backend.page_events)
 
-    def _answer(self, query: Query, store: _Store, found: tuple[list[bytes], Folded]) -> Answer:
-        store.answered()
+    def _answer(self, query: Query, store: Store, found: tuple[list[bytes], Folded]) -> Answer:
+        complete = self._count(store)
         records, folded = found
-        self._observe(query, records)
+        self.observe(query, reversed(records))
         if query.before is None:
             self._seen.keep(query, records)
-        complete = store is self._stores[0]
-        self.incomplete_reads += not complete
         return Answer(self._reported(folded), store.name, complete)
 
+    def _count(self, store: Store) -> bool:
+        store.answered()
+        complete = store is self.stores[0]
+        self.incomplete_reads += not complete
+        return complete
+
     def _without_backend(self, query: Query, pending: list[bytes], error: BackendUnavailable | None) -> Answer:
+        records = self._known(query, pending, error)
+        self.observe(query, reversed(records))
+        return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)
+
+    def _known(self, query: Query, pending: list[bytes], error: BackendUnavailable | None) -> list[bytes]:
+        """Give what was seen of a session and what is pending; raises with strict reads."""
         if self._strict:
             raise error or BackendUnavailable("expected a backend that answers, found each passed over after a failure")
         self.incomplete_reads += 1
@@ -243,13 +294,11 @@ class SessionReader:
         records = [record for record in merge(self._seen.of(query.session), pending) if record >= floor]
         if query.before is None:
             self._seen.keep(query._replace(last=None), records)
-        else:
-            records = [record for record in records if record[:ID_BYTES] < query.before]
-        self._observe(query, records)
-        return Answer(self._reported(fold_merged(records, query.now_ms)), "journal", complete=False)
+        return [record for record in records if query.before is None or record[:ID_BYTES] < query.before]
 
-    def _observe(self, query: Query, records: Sequence[bytes]) -> None:
-        for record in reversed(records):
+    def observe(self, query: Query, newest_first: Iterable[bytes]) -> None:
+        """Let the clock know the newest id of a session that no broken clock made."""
+        for record in newest_first:
             if not is_damage(record, query.wall_ms):
                 self._clock.observe(query.encoded, record[:ID_BYTES], query.wall_ms)
                 return

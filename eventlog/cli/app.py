@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
 from time import monotonic
@@ -21,18 +20,17 @@ from typing import Annotated, cast
 
 import typer
 
-import eventlog
-from eventlog.cli.common import JournalDir, Json, Timeout, To, Url, opened
+from eventlog.cli.common import AsOf, JournalDir, Json, Timeout, To, Url, moment, opened, refuse_incomplete
 from eventlog.cli.dead_letters import app as dead_letters
 from eventlog.cli.drain import drain
 from eventlog.cli.loading import Loader
 from eventlog.cli.remove import compact, erase
+from eventlog.cli.serve import serve
 from eventlog.cli.showing import as_json, console, counted, one_line, show_messages
 from eventlog.cli.status import status
 from eventlog.cli.telling import INTERRUPTED, MISUSED, listen, tell, tell_error
+from eventlog.cli.timeline import replay, timeline
 from eventlog.cli.waiting import bytes_read, wait_until_delivered
-from eventlog.errors import BackendUnavailable
-from eventlog.events import EventId
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -98,26 +96,27 @@ def sessions(
 def messages(  # noqa: PLR0913 (the options of a command)
     session: Annotated[str, typer.Argument(metavar="SESSION", help="The id of a session.")],
     last: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option(metavar="T", help="As it was: a time with its zone, or an event id.")
-    ] = None,
+    as_of: AsOf = None,
     url: Url = None,
     journal: JournalDir = None,
     *,
     json: Json = False,
 ) -> None:
     """Print the messages of a session, oldest first."""
-    moment = _moment(as_of)
+    at = moment(as_of)
     with opened(url, journal) as log:
-        found = log.history(session).messages(last, moment)
+        found = log.history(session).messages(last, at)
         if json:
             for message in found:
                 typer.echo(as_json(message))
         else:
             show_messages(found, console())
-    _refuse_incomplete(found)
+    refuse_incomplete(found.source, complete=found.complete)
 
 
+app.command()(timeline)
+app.command()(replay)
+app.command()(serve)
 app.command()(status)
 app.command()(drain)
 app.add_typer(dead_letters, name="dead-letters")
@@ -151,29 +150,6 @@ def _report(loader: Loader, seconds: float, *, json: bool) -> None:
     else:
         what = f"{counted(loader.sessions, 'session')}, {counted(loader.messages, 'message')}"
         typer.echo(f"loaded and delivered {what} in {seconds:.2f} s ({rate:,.0f} messages/s)")
-
-
-def _moment(text: str | None) -> datetime | EventId | None:
-    if text is None:
-        return None
-    for read in (EventId.parse, datetime.fromisoformat):
-        try:
-            moment = read(text)
-        except ValueError:
-            continue
-        if isinstance(moment, EventId) or moment.utcoffset() is not None:
-            return moment
-    raise typer.BadParameter(
-        "expected a time with its zone, as 2030-01-31T12:00:00Z, or an event id", param_hint="--as-of"
-    )
-
-
-def _refuse_incomplete(found: eventlog.Messages) -> None:
-    if found.complete:
-        return
-    if found.source == "journal":
-        raise BackendUnavailable("expected an answer of a backend, found none; shown is only what waits in the journal")
-    tell(f"the first backend did not answer; shown is what {found.source} and the journal hold")
 
 
 def main() -> None:

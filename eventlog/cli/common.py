@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,9 @@ import typer
 
 import eventlog
 from eventlog.cli.showing import one_line
-from eventlog.errors import ConfigurationError, EventLogError
+from eventlog.cli.telling import tell
+from eventlog.errors import BackendUnavailable, ConfigurationError, EventLogError
+from eventlog.events import EventId
 from eventlog.log import EventLog
 
 LOAD_WAITS_S = 60.0
@@ -38,6 +41,9 @@ To = Annotated[
         envvar="EVENTLOG_URL",
         help="The backend to load into; repeat it for several. Default: sqlite:///eventlog.db",
     ),
+]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="T", help="As it was: a time with its zone, or an event id.")
 ]
 JournalDir = Annotated[
     Path | None,
@@ -98,3 +104,28 @@ def input_line(question: str) -> str:
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise
+
+
+def moment(text: str | None) -> datetime | EventId | None:
+    """Read `--as-of`."""
+    if text is None:
+        return None
+    for read in (EventId.parse, datetime.fromisoformat):
+        try:
+            found = read(text)
+        except ValueError:
+            continue
+        if isinstance(found, EventId) or found.utcoffset() is not None:
+            return found
+    raise typer.BadParameter(
+        "expected a time with its zone, as 2030-01-31T12:00:00Z, or an event id", param_hint="--as-of"
+    )
+
+
+def refuse_incomplete(source: str, *, complete: bool) -> None:
+    """Say that the first backend did not answer; `BackendUnavailable` if none did."""
+    if complete:
+        return
+    if source == "journal":
+        raise BackendUnavailable("expected an answer of a backend, found none; shown is only what waits in the journal")
+    tell(f"the first backend did not answer; shown is what {source} and the journal hold")

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from eventlog.projections.speech import Speech, ToolCall, speech
 from eventlog.status import BackendStatus, Status
 
 _WIDTH_WITHOUT_TERMINAL = 1 << 16
@@ -61,7 +62,8 @@ def console() -> Console:
 
 def show_messages(messages: Iterable[Any], to: Console) -> None:
     """Print who said what, aligned; tool calls as calls."""
-    shown = [(_role(message), "\n".join(_lines(message))) for message in messages]
+    said = [speech(message) for message in messages]
+    shown = [(one_line(each.role), "\n".join(lines(each))) for each in said]
     width = max((len(role) for role, _ in shown), default=0)
     for role, text in shown:
         to.print(_row(role, text, width) if to.is_terminal else _plain(role, text, width))
@@ -70,7 +72,7 @@ def show_messages(messages: Iterable[Any], to: Console) -> None:
 def _row(role: str, text: str, width: int) -> Table:
     row = Table.grid(padding=(0, 2), pad_edge=False)
     row.add_column(width=width, no_wrap=True)
-    row.add_row(Text(role, style=_STYLES.get(role, "bold")), Text(text))
+    row.add_row(Text(role, style=role_style(role)), Text(text))
     return row
 
 
@@ -78,46 +80,25 @@ def _plain(role: str, text: str, width: int) -> str:
     return f"{role:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2))
 
 
-def _role(message: Any) -> str:
-    fields = message if isinstance(message, Mapping) else {}
-    return one_line(str(fields.get("role") or fields.get("type") or "message"))
+def role_style(role: str) -> str:
+    """Give the colour of a role."""
+    return _STYLES.get(role, "bold")
 
 
-def _lines(message: Any) -> list[str]:
-    if not isinstance(message, Mapping):
-        return [as_json(message)]
-    inner = message.get("data")
-    fields = inner if isinstance(inner, Mapping) and "content" not in message else message
-    calls = fields.get("tool_calls")
-    lines = _content(fields.get("content")) + [_call(call) for call in (calls if isinstance(calls, list) else [])]
-    return lines or ([""] if "content" in fields else [as_json(message)])
+def lines(said: Speech) -> list[str]:
+    """Give what was said, and the tools that were called, as lines that are safe to print."""
+    text = escaped(said.text).splitlines() if said.text else []
+    return text + [_call(call) for call in said.tool_calls] or [""]
 
 
-def _content(content: Any) -> list[str]:
-    if isinstance(content, list):
-        return [line for block in content for line in _block(block)]
-    if content is None or content == "":
-        return []
-    return escaped(content if isinstance(content, str) else as_json(content)).splitlines()
-
-
-def _block(block: Any) -> list[str]:
-    text = block.get("text") if isinstance(block, Mapping) else block
-    return _content(text if isinstance(text, str) else as_json(block))
-
-
-def _call(call: Any) -> str:
-    """Show a call of a tool, in the shape of LangChain or of the chat APIs."""
-    inner = call.get("function") if isinstance(call, Mapping) else None
-    fields = inner if isinstance(inner, Mapping) else call
-    if not isinstance(fields, Mapping) or "name" not in fields:
-        return as_json(call)
-    arguments = fields.get("args", fields.get("arguments", {}))
-    if isinstance(arguments, Mapping):
-        said = ", ".join(f"{one_line(str(name))}={as_json(value)}" for name, value in arguments.items())
+def _call(call: ToolCall) -> str:
+    if not call.name:
+        return as_json(call.arguments)
+    if isinstance(call.arguments, Mapping):
+        said = ", ".join(f"{one_line(str(name))}={as_json(value)}" for name, value in call.arguments.items())
     else:
-        said = one_line(str(arguments))
-    return f"→ {one_line(str(fields['name']))}({said})"
+        said = one_line(str(call.arguments))
+    return f"→ {one_line(call.name)}({said})"
 
 
 # status

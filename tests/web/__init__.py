@@ -1,0 +1,1 @@
+"""The page to look at, in a real browser."""
