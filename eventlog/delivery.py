@@ -24,9 +24,9 @@ from eventlog.directory import Folder
 from eventlog.errors import BackendError, BackendUnavailable
 from eventlog.follower import Cursor, Follower, Report
 from eventlog.frames import Frame
-from eventlog.journal import Position
 from eventlog.place import backend_key
 from eventlog.ports import Backend
+from eventlog.segment import Position
 from eventlog.statefile import StateFile
 from eventlog.status import DelivererState, State
 from eventlog.storing import Storer

@@ -38,10 +38,10 @@ from eventlog.clock import COUNTER_BITS, tick_of
 from eventlog.events import ID_BYTES, WRITER_BYTES
 from eventlog.files import PRIVATE_FILE, PRIVATE_FOLDER, Files
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
-from eventlog.journal import INDEX_SUFFIX, START, SUFFIX, Position, index_path, segment_path
 from eventlog.locks import FileLock, is_locked
 from eventlog.past import Past
 from eventlog.place import backend_key, prepare
+from eventlog.segment import INDEX_SUFFIX, START, SUFFIX, Position, index_path, segment_path
 from eventlog.statefile import read_state
 
 COARSE_MS = 11

@@ -19,7 +19,7 @@ from eventlog.events import ID_BYTES
 from eventlog.files import PRIVATE_FILE, Files, write_all
 from eventlog.follower import SegmentReader, segment_numbers
 from eventlog.frames import HEADER_BYTES, Frame, blank_frame
-from eventlog.journal import segment_path
+from eventlog.segment import segment_path
 
 _HASH_BYTES = 8
 _ENTRY_BYTES = _HASH_BYTES + ID_BYTES

@@ -28,7 +28,7 @@ from eventlog.frames import (
     read_header,
 )
 from eventlog.index import IndexReader
-from eventlog.journal import START, SUFFIX, Position, index_path, segment_path
+from eventlog.segment import START, SUFFIX, Position, index_path, segment_path
 
 WINDOW_BYTES = 1 << 20
 _FRAME_GUESS_BYTES = 4096

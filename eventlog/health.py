@@ -15,9 +15,9 @@ from eventlog.events import ID_BYTES
 from eventlog.follower import SegmentReader, segment_numbers
 from eventlog.frames import HEADER_BYTES
 from eventlog.incarnation import Incarnation
-from eventlog.journal import Position, segment_path
 from eventlog.past import Counts
 from eventlog.ports import Backend, note_of
+from eventlog.segment import Position, segment_path
 from eventlog.statefile import read_state
 from eventlog.status import BackendStatus, DelivererState, State, Status
 

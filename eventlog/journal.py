@@ -22,30 +22,15 @@ from contextlib import suppress
 from errno import EBADF
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
 
 from eventlog.clock import Clock
 from eventlog.errors import Closed, JournalError
 from eventlog.events import EventId
 from eventlog.files import Files, write_all
-from eventlog.frames import HEADER_BYTES, SegmentHeader, new_header, pack_frame, pack_header
-from eventlog.index import IndexWriter, buckets_for, index_bytes, session_hash
+from eventlog.frames import HEADER_BYTES, new_header, pack_frame
+from eventlog.index import buckets_for, index_bytes, session_hash
+from eventlog.segment import START, Position, Segment, segment_path
 from eventlog.sharing import SharedSync, Synced
-
-SUFFIX = ".seg"
-INDEX_SUFFIX = ".idx"
-UNREADY_SUFFIX = ".new"
-
-
-class Position(NamedTuple):
-    """A place between two frames of one writer; `segment` 0 is before the first."""
-
-    segment: int
-    offset: int
-    ordinal: int
-
-
-START = Position(0, 0, 0)
 
 
 class Key:
@@ -59,46 +44,6 @@ class Key:
         self.hash = session_hash(session)
 
 
-def segment_path(folder: Path, number: int) -> Path:
-    """Give the place of a segment."""
-    return folder / f"{number:08d}{SUFFIX}"
-
-
-def index_path(folder: Path, number: int) -> Path:
-    """Give the place of a segment's index."""
-    return folder / f"{number:08d}{INDEX_SUFFIX}"
-
-
-class _Segment:
-    """An open segment; `end` and `ordinal` are where the next frame goes."""
-
-    def __init__(self, files: Files, folder: Path, header: SegmentHeader) -> None:
-        self.header = header
-        self.mask = header.buckets - 1
-        self.path = segment_path(folder, header.number)
-        unready = self.path.with_suffix(UNREADY_SUFFIX)
-        files.unlink(unready)
-        files.unlink(index_path(folder, header.number))
-        self.index = IndexWriter(files, index_path(folder, header.number), header.buckets)
-        self.descriptor = -1
-        try:
-            self.descriptor = files.create(unready)
-            write_all(files, self.descriptor, pack_header(header), 0)
-            unready.rename(self.path)
-        except BaseException:
-            self.close()
-            files.unlink(unready)
-            files.unlink(self.index.path)
-            raise
-        self.end = HEADER_BYTES
-
-    def close(self) -> None:
-        self.index.close()
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-
 class Journal:
     """The segments that one process writes."""
 
@@ -110,7 +55,7 @@ class Journal:
         self._lock, self._sync_lock = clock.lock, RLock()
         self._shared = SharedSync(self._sync_all)
         self._number = self._ordinal = 0
-        self._unsynced: list[_Segment] = []
+        self._unsynced: list[Segment] = []
         self._synced = START
         self._names_made, self._names_synced = 1, 0
         self._sync_failure: OSError | None = None
@@ -203,14 +148,14 @@ class Journal:
         self._ordinal += events
         self.allowance_bytes -= size
 
-    def _raise_if_left(self, segment: _Segment) -> None:
+    def _raise_if_left(self, segment: Segment) -> None:
         if segment.descriptor < 0:
             raise Closed(
                 "expected an open log, found one that a signal's handler closed in the middle of this add; "
                 "the event is not acknowledged and may be kept"
             )
 
-    def _interrupted(self, segment: _Segment, size: int, events: int) -> None:
+    def _interrupted(self, segment: Segment, size: int, events: int) -> None:
         """Keep what a reader may have seen, and go on in a new segment."""
         self._broken = True
         if os.fstat(segment.descriptor).st_size >= segment.end + size:
@@ -219,13 +164,13 @@ class Journal:
         else:
             self._cut_back(segment)
 
-    def _cut_back(self, segment: _Segment) -> None:
+    def _cut_back(self, segment: Segment) -> None:
         try:
             self._files.truncate(segment.descriptor, segment.end)
         except OSError:
             self._broken = True
 
-    def _rotate(self, segment: _Segment) -> _Segment:
+    def _rotate(self, segment: Segment) -> Segment:
         if segment.end == HEADER_BYTES and not self._broken:
             return segment
         try:
@@ -239,12 +184,12 @@ class Journal:
         self._segment, self._broken = fresh, False
         return fresh
 
-    def _new_segment(self) -> _Segment:
+    def _new_segment(self) -> Segment:
         number = self._number + 1
         while segment_path(self._folder, number).exists():  # an interrupt left it behind, empty
             number += 1
         header = new_header(self._writer, number, self._ordinal, self._buckets)
-        segment = _Segment(self._files, self._folder, header)
+        segment = Segment(self._files, self._folder, header)
         self._number = number
         self._names_made += 1
         self.allowance_bytes -= HEADER_BYTES + index_bytes(self._buckets)
@@ -289,7 +234,7 @@ class Journal:
                 self._synced = reached
             return Synced(reached, None)
 
-    def _sync_files(self, segments: list[_Segment], *, names: bool) -> None:
+    def _sync_files(self, segments: list[Segment], *, names: bool) -> None:
         for segment in segments:
             if segment.descriptor >= 0:  # else it was synced before it was closed
                 self._files.sync(segment.descriptor)

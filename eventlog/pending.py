@@ -16,7 +16,7 @@ from eventlog.aside import Aside
 from eventlog.directory import Directory, Folder
 from eventlog.follower import Cursor, SegmentReader, segment_numbers
 from eventlog.frames import HEADER_BYTES
-from eventlog.journal import Position
+from eventlog.segment import Position
 
 
 class _FolderView:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from eventlog.alarm import Alarm
 from eventlog.directory import Folder
-from eventlog.journal import Position
+from eventlog.segment import Position
 
 STEP_S = 0.01
 

@@ -13,8 +13,9 @@ from eventlog.clock import tick_of
 from eventlog.directory import COARSE_MS, Directory, Folder
 from eventlog.files import Files
 from eventlog.follower import segment_numbers
-from eventlog.journal import Journal, Position, segment_path
+from eventlog.journal import Journal
 from eventlog.place import backend_key
+from eventlog.segment import Position, segment_path
 from tests.core.records import HOUR_MS, NOON_MS, WRITER, eid
 from tests.core.tools import flip, new_journal, write
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from eventlog.follower import Cursor, Follower, SegmentReader
 from eventlog.frames import HEADER_BYTES
-from eventlog.journal import START, Journal, Position, index_path, segment_path
+from eventlog.journal import Journal
+from eventlog.segment import START, Position, index_path, segment_path
 from tests.core.examples import examples
 from tests.core.tools import flip, frames_in, new_journal, write
 

@@ -13,8 +13,9 @@ import pytest
 from eventlog.codec import PERMANENT, encode_message
 from eventlog.errors import Closed, JournalError
 from eventlog.follower import SegmentReader, segment_numbers
-from eventlog.journal import Journal, Key, index_path, segment_path
+from eventlog.journal import Journal, Key
 from eventlog.rewriting import write_again
+from eventlog.segment import index_path, segment_path
 from tests.core.records import NOON_MS, said
 from tests.core.tools import BadDisk, eventually, frames_in, new_journal, write
 

@@ -18,8 +18,8 @@ from eventlog.adapters.memory import MemoryBackend
 from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.errors import Closed, EventLogError, JournalError, JournalFull
 from eventlog.history import ChatHistory
-from eventlog.journal import segment_path
 from eventlog.log import EventLog
+from eventlog.segment import segment_path
 from tests.core.tools import BadDisk, Moody, crash, eventually, flip, frames_in, hurry, writer_folder
 
 Open = Callable[..., EventLog]

@@ -17,9 +17,10 @@ from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.aside import Aside
 from eventlog.directory import Directory, Folder
 from eventlog.files import Files
-from eventlog.journal import Journal, Position
+from eventlog.journal import Journal
 from eventlog.pending import PendingView
 from eventlog.place import backend_key
+from eventlog.segment import Position
 from tests.core.records import NOON_MS, eid, said
 from tests.core.tools import Moody, new_journal, open_log, write
 
