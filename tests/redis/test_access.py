@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 
 import eventlog
 from eventlog.adapters.redis import RedisBackend
-from eventlog.demo.server import HOST, RedisServer
+from eventlog.demo.server import HOST
 from eventlog.errors import BackendUnavailable, SessionUnavailable
 from tests.contract.suite import ALL, messages
 from tests.core.tools import eventually
@@ -38,10 +38,10 @@ async def works(backend: RedisBackend, session: str = "s") -> None:
 
 
 async def test_tls_with_a_certificate_that_is_trusted(
-    redis_server: RedisServer, certificate: Certificate, backend_of: Open
+    own_redis: MakeRedis, certificate: Certificate, backend_of: Open
 ) -> None:
     """By a URL and by a client; one that nobody trusts is told as such and not gone round."""
-    with TlsFront(redis_server.port, certificate) as front:
+    with TlsFront(own_redis().port, certificate) as front:
         at = f"{HOST}:{front.port}/7"
         await works(backend_of(f"rediss://{at}?ssl_ca_certs={certificate.certificate}"))
         await works(backend_of(f"rediss://{at}?ssl_cert_reqs=none&ssl_check_hostname=false"))
@@ -59,10 +59,10 @@ async def anyhow(backend: RedisBackend, call: str) -> list[bytes]:
 
 
 async def test_tls_with_a_certificate_of_the_client(
-    redis_server: RedisServer, certificate: Certificate, backend_of: Open
+    own_redis: MakeRedis, certificate: Certificate, backend_of: Open
 ) -> None:
     """Servers may ask for one."""
-    with TlsFront(redis_server.port, certificate, mutual=True) as front:
+    with TlsFront(own_redis().port, certificate, mutual=True) as front:
         url = f"rediss://{HOST}:{front.port}/7?ssl_ca_certs={certificate.certificate}"
         await works(backend_of(f"{url}&ssl_certfile={certificate.certificate}&ssl_keyfile={certificate.key}"))
         with pytest.raises(BackendUnavailable):

@@ -7,7 +7,7 @@ import redis
 from eventlog.adapters.redis_cluster import Errand
 from tests.contract.suite import messages
 from tests.redis.conftest import Open
-from tests.servers.redis_fleet import Cluster, slot_of
+from tests.servers.redis_fleet import Cluster, running_cluster, slot_of
 
 MANY = [f"session-{number}" for number in range(60)]
 
@@ -35,8 +35,14 @@ def test_a_node_that_leads_in_a_circle_is_left_in_the_end(cluster: Cluster, back
     assert isinstance(errand.result()[0], redis.ResponseError)
 
 
-async def test_nodes_that_left_are_let_go(cluster: Cluster, backend_of: Open) -> None:
+async def test_nodes_that_left_are_let_go(backend_of: Open) -> None:
     """Where nodes come and go with their addresses, connections to those of before do not gather."""
+    with running_cluster(3, replicas=1) as cluster:
+        await see_nodes_let_go(cluster, backend_of)
+
+
+async def see_nodes_let_go(cluster: Cluster, backend_of: Open) -> None:
+    """Take a node off the table, meet another, and look at what is connected."""
     backend = backend_of(cluster.url)
     backend.append({name: messages(1) for name in MANY})
     for name in MANY:
