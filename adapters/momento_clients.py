@@ -30,8 +30,10 @@ from momento.config.transport.transport_strategy import StaticGrpcConfiguration,
 from momento.errors import SdkException
 from momento.retry import FixedCountRetryStrategy
 
+from eventlog.adapters.momento_gate import Gate
 from eventlog.adapters.momento_places import Place
 from eventlog.adapters.momento_words import finds_nobody
+from eventlog.forks import rests_at_fork
 
 READ_TIMEOUT_S = 2.0
 WRITE_TIMEOUT_S = 5.0
@@ -78,12 +80,22 @@ class Clients:
     def __init__(self, place: Place, ttl: timedelta) -> None:
         """Take the place; nothing is connected."""
         self.place, self._ttl = place, ttl
+        self._gate = Gate()
         self._forget()
+        rests_at_fork(self)
 
     def _forget(self) -> None:
         self._lock = Lock()
         self._clients: dict[float, CacheClient] = {}
         self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+
+    def rest(self) -> None:
+        """Have nobody inside a call while the process forks (momento_gate.py)."""
+        self._gate.shut(self.close)
+
+    def go_on(self) -> None:
+        """Be used again."""
+        self._gate.open()
 
     def after_fork(self) -> None:
         """Start anew without touching what there was, nor letting it be collected."""
@@ -99,8 +111,8 @@ class Clients:
 
     def ask(self, call: Callable[[CacheClient], Any], timeout_s: float) -> Any:
         """Make a call and give its response; an `SdkException` where that is an error."""
-        client = self._client(timeout_s)
-        with _as_ours():
+        with self._gate.entered(), _as_ours():
+            client = self._client(timeout_s)
             response = call(client)
         error = getattr(response, "inner_exception", None)
         if error is None:
