@@ -8,8 +8,8 @@ Rules:
 * After a call that found nobody, the client is dropped: gRPC itself would wait longer and longer, up to two minutes,
   before it tries a server again that was away. It shares connections, with that wait, between clients of the same
   options: each of ours has an option of its own.
-* One channel that nobody uses stays open: with the last one gRPC shuts down, in a thread of its own, and a child that is
-  forked meanwhile hangs (tried: 1 in 100, and none in 160 with that channel).
+* One channel that nobody uses stays open: with the last one gRPC shuts down, in a thread of its own, and a child that
+  is forked meanwhile hangs (tried: one in some hundred, and none in 160 with that channel).
 * The SDK's async client is not used: gRPC's asyncio polls as long as the process lives, and one in twenty-four children
   that were forked meanwhile was aborted (tried). Async reads run in threads.
 * What goes wrong in our calls is told by the core, once an outage; the SDK would log each of them.
