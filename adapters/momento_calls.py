@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from momento import CacheClient, CacheClientAsync
+from momento import CacheClient
 from momento.errors import SdkException
 from momento.requests import CollectionTtl, SortOrder
 
@@ -59,13 +59,6 @@ class Calls:
         except SdkException:
             return None
 
-    async def afetch(self, fetch: Fetch) -> Reply | None:
-        """Do as `fetch`, in the running loop."""
-        try:
-            return _elements(await self._aask(lambda client: self._fetch(client, fetch)))
-        except SdkException:
-            return None
-
     def _fetch(self, client: Any, fetch: Fetch) -> Any:
         order = SortOrder.DESCENDING if fetch.descending else SortOrder.ASCENDING
         return client.sorted_set_fetch_by_score(
@@ -79,17 +72,6 @@ class Calls:
         except SdkException as error:
             self._check(error)
         return self._once_made(call, timeout_s)
-
-    async def _aask(self, call: Callable[[CacheClientAsync], Any]) -> Any:
-        try:
-            return await self.clients.aask(call)
-        except SdkException as error:
-            self._check(error)
-        try:
-            await self.clients.aask(lambda client: client.create_cache(self._cache))
-            return await self.clients.aask(call)
-        except SdkException as error:
-            raise self._told(error) from None
 
     def _check(self, error: SdkException) -> None:
         """Raise the error of ours; return where the cache is to be made, and pass on what a smaller fetch mends."""

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode
-from binascii import crc32
+from binascii import a2b_base64, b2a_base64, crc32
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -79,12 +78,12 @@ def portions(documents: Iterator[Filed]) -> Iterator[list[Filed]]:
 
 def text_of(record: bytes) -> str:
     """Give what the field `record` holds."""
-    return record[:ID_BYTES].hex() + b64encode(record[ID_BYTES:]).decode()
+    return record[:ID_BYTES].hex() + b2a_base64(record[ID_BYTES:], newline=False).decode()
 
 
 def record_of(text: str) -> bytes:
     """Read it."""
-    return bytes.fromhex(text[:_HEX]) + b64decode(text[_HEX:])
+    return bytes.fromhex(text[:_HEX]) + a2b_base64(text[_HEX:])
 
 
 class Table:

@@ -10,7 +10,6 @@ Invariants:
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import sys
@@ -22,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, RLock, Thread
 from time import time_ns
 from typing import Any
+
+import msgspec
 
 from tests.servers.faults import Orders, When
 from tests.servers.rockset_sql import BadQuery, run
@@ -133,7 +134,7 @@ class RocksetServer:
         self._play(call, "before")
         self._admit(key)
         with self._lock:
-            reply: Body = work(names, json.loads(body or b"{}"), len(body))
+            reply: Body = work(names, msgspec.json.decode(body or b"{}"), len(body))
         self._play(call, "after")
         return reply
 
@@ -231,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         except _Hangup:
             self.close_connection = True
             return
-        text = json.dumps(reply).encode()
+        text = msgspec.json.encode(reply)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))

@@ -125,7 +125,10 @@ class _Query:
         if combine is None:
             constant = self._constant(part)
             return lambda _: constant
-        left, right = self._compiled(part.this, alias), self._compiled(part.expression, alias)
+        left = self._compiled(part.this, alias)
+        if isinstance(part.expression, (exp.Literal, exp.Placeholder)):
+            return _with_constant(combine, left, self._constant(part.expression))
+        right = self._compiled(part.expression, alias)
 
         def combined(row: Row) -> Any:
             first, second = left(row), right(row)
@@ -146,6 +149,14 @@ class _Query:
         if part.name not in self._parameters:
             raise BadQuery(f"no parameter of the name {part.name}")
         return self._parameters[part.name]
+
+
+def _with_constant(combine: Callable[[Any, Any], Any], left: Value, right: Any) -> Value:
+    def combined(row: Row) -> Any:
+        first = left(row)
+        return None if first is None or right is None else combine(first, right)
+
+    return combined
 
 
 def _always(_: Row) -> bool:
