@@ -22,8 +22,9 @@ try:
 except ImportError as error:
     raise missing("cassandra", "cassandra-driver") from error
 
+from eventlog.adapters import cassandra_links
 from eventlog.adapters.cassandra_flight import Flight
-from eventlog.adapters.cassandra_links import READ_TIMEOUT_S, WRITE_TIMEOUT_S, Link, Links
+from eventlog.adapters.cassandra_links import WRITE_TIMEOUT_S, Link, Links
 from eventlog.adapters.cassandra_places import Place, level_of, place_of
 from eventlog.adapters.cassandra_reads import PAGE_ROWS, aread_all, read_all, to_read
 from eventlog.adapters.cassandra_ring import is_of_one_range
@@ -90,7 +91,7 @@ class CassandraBackend:
 
     def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Give the newest `limit` records below `before`, ascending."""
-        link = self._link(READ_TIMEOUT_S)
+        link = self._link(cassandra_links.READ_TIMEOUT_S)
         try:
             return _records(read_all(link.session, to_read(link.statements, session, before, limit)))
         except Exception as error:

@@ -44,7 +44,7 @@ _BY_CLASS: list[tuple[type[BaseException] | tuple[type[BaseException], ...], str
 def told(identity: str, error: BaseException, *, in_part: bool = False) -> BackendError:
     """Give the error of ours; `in_part`: it concerns some sessions, and others are served."""
     if isinstance(error, BackendError):
-        return error
+        return type(error)(f"{identity}: {error}")
     message = f"{identity}: {_word(error)}: {type(error).__name__}: {str(error)[:_TEXT_CHARS_MAX]}"
     if is_refusal(error):
         return EventRejected(message)

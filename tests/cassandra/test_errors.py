@@ -60,6 +60,12 @@ def test_what_may_pass_is_unavailable(error: BaseException) -> None:
     assert isinstance(told("cassandra:x", error, in_part=True), SessionUnavailable)
 
 
+def test_what_we_found_ourselves_is_told_with_the_place() -> None:
+    """A table of another shape, a connection that takes too long."""
+    found = told("cassandra:x", BackendUnavailable("expected a table"))
+    assert (type(found), str(found)) == (BackendUnavailable, "cassandra:x: expected a table")
+
+
 def test_what_never_passes_is_rejected() -> None:
     """For whatever part of the store."""
     for error in (InvalidRequest("Key length of 70000 is longer than maximum of 65535"),):

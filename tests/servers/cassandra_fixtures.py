@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 
+from eventlog.adapters import cassandra_links
 from tests.servers.cassandra_client import DDL_TIMEOUT_S, PASSWORD, USER, cluster_at
 from tests.servers.cassandra_shared import run_folder, shared, start_node
 
 START_TIMEOUT_S = 300
+PATIENCE_S = 20.0
 
 
 class Keyspace(NamedTuple):
@@ -61,8 +63,9 @@ def cassandra_keyspace(cassandra_address: str, cassandra_session: Any) -> Iterat
 
 
 @pytest.fixture
-def cassandra(cassandra_keyspace: Keyspace) -> Keyspace:
-    """Give the keyspace with whatever tables it has, all empty."""
+def cassandra(cassandra_keyspace: Keyspace, monkeypatch: pytest.MonkeyPatch) -> Keyspace:
+    """Give the keyspace with whatever tables it has, all empty; reads are patient, for the machine may be busy."""
+    monkeypatch.setattr(cassandra_links, "READ_TIMEOUT_S", PATIENCE_S)
     for table in cassandra_keyspace.tables():
         cassandra_keyspace.session.execute(f'TRUNCATE {cassandra_keyspace.name}."{table}"', timeout=DDL_TIMEOUT_S)
     return cassandra_keyspace
