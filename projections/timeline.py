@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -25,7 +25,8 @@ What = Literal["message", "clear", "erase", "unknown", "damaged"]
 State = Literal["visible", "cleared", "expired", "erased", "removed", "unread", "applied", "ignored", "unreadable"]
 _KINDS: dict[int, What] = {Kind.CLEARED: "clear", ERASED: "erase", UNKNOWN: "unknown", DAMAGED: "damaged"}
 _EXPIRY: dict[int, Literal["fixed", "sliding"]] = {Kind.MESSAGE_FIXED: "fixed", Kind.MESSAGE_SLIDING: "sliding"}
-_LAST_MS = (datetime.max.replace(tzinfo=UTC) - EPOCH) // MS
+_LAST_MS = (datetime.max.replace(tzinfo=UTC) - timedelta(days=1) - EPOCH) // MS
+"""A day before the last moment that a datetime has, so that it has one in every time zone."""
 
 
 class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):

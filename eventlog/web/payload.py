@@ -75,11 +75,20 @@ def _entry(each: TimelineEntry, clip_chars: int) -> dict[str, Any]:
         "clearedBy": each.cleared_by and id_text(each.cleared_by),
         "backends": each.backends,
         "pending": each.pending,
-        "chars": len(each.text) if len(each.text) > clip_chars else None,
+        "chars": _cut_chars(each, clip_chars),
     }
     return {name: value for name, value in said.items() if value or name == "id"}
 
 
+def _cut_chars(each: TimelineEntry, clip_chars: int) -> int | None:
+    """Give how long it is altogether, if any of it was cut."""
+    sizes = [len(each.text), *(len(_arguments(call)) for call in each.tool_calls)]
+    return sum(sizes) if max(sizes) > clip_chars else None
+
+
 def _call(call: ToolCall, clip_chars: int) -> list[str]:
-    arguments = call.arguments if isinstance(call.arguments, str) and call.name else as_text(call.arguments)
-    return [call.name, arguments[:clip_chars]]
+    return [call.name, _arguments(call)[:clip_chars]]
+
+
+def _arguments(call: ToolCall) -> str:
+    return call.arguments if isinstance(call.arguments, str) and call.name else as_text(call.arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -172,6 +172,9 @@ def test_a_time_that_no_clock_shows_is_the_nearest_that_one_does(at_ms: int) -> 
     """A broken body breaks no page."""
     entries = timeline([fixed(eid(NOON_MS), "x", at_ms, at_ms=at_ms), said(eid((1 << 48) - 1), "y")], NOON_MS)
     assert [each.text for each in entries] == ['"x"', '"y"']
+    for each in entries:
+        for time in filter(None, (each.time, each.expires)):
+            assert time.astimezone(timezone(timedelta(hours=14)))
 
 
 def test_a_summary_counts() -> None:

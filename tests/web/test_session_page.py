@@ -222,13 +222,16 @@ def test_what_waits_says_so_until_it_is_delivered(
 
 
 def test_long_text_is_cut_until_it_is_asked_for(log: EventLog, site: Site, look: Look) -> None:
-    """All of it is one press away."""
-    say(log.history("s"), "word " * 20_000)
+    """All of it is one press away, what a tool was called with too."""
+    call = {"name": "f", "args": "x" * 9000}
+    log.history("s").add({"role": "user", "content": "word " * 20_000, "tool_calls": [call]})
     seen = look()
     seen.go(site.session("s"))
     assert len(seen.texts()[0]) == 8000
-    seen.page.get_by_role("button", name="Show all 100,000 characters").press("Enter")
+    seen.page.get_by_role("button", name="Show all 109,000 characters").press("Enter")
     seen.wait("() => document.querySelector('.text').textContent.length === 100000")
+    assert seen.page.locator(".call code").text_content() == "x" * 9000
+    assert seen.page.get_by_role("button", name="Show all").count() == 0
 
 
 def test_a_hundred_thousand_events_are_paged(log: EventLog, site: Site, look: Look) -> None:

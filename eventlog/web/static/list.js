@@ -51,7 +51,7 @@ class LongList {
     scroller.append(this.space);
     this.numbers = new Int32Array(0);
     this.heights = new Heights(new Float64Array(0));
-    this.measured = new Map();
+    this.measured = new Float32Array(0);
     this.rows = new Map();
     this.width = 0;
     scroller.addEventListener("scroll", () => this.soon());
@@ -66,11 +66,24 @@ class LongList {
   show(numbers, toEnd) {
     const anchor = this.anchor();
     this.numbers = numbers;
-    this.heights = new Heights(Float64Array.from(numbers, (n) => this.measured.get(n) || ESTIMATE_PX));
+    this.heights = new Heights(this.known(numbers));
     this.stretch();
     this.paint(true);
     if (toEnd) this.toEnd();
     else this.hold(anchor);
+  }
+
+  // The heights that were measured, by the numbers of the events, or estimates.
+  known(numbers) {
+    const most = numbers.length ? numbers[numbers.length - 1] + 1 : 0;
+    if (most > this.measured.length) {
+      const measured = new Float32Array(2 * most);
+      measured.set(this.measured);
+      this.measured = measured;
+    }
+    const heights = new Float64Array(numbers.length);
+    for (let index = 0; index < numbers.length; index++) heights[index] = this.measured[numbers[index]] || ESTIMATE_PX;
+    return heights;
   }
 
   redraw() {
@@ -126,7 +139,7 @@ class LongList {
   resized() {
     if (this.scroller.clientWidth !== this.width) {
       this.width = this.scroller.clientWidth;
-      this.measured.clear();
+      this.measured.fill(0);
       for (const row of this.rows.values()) row.measured = false;
     }
     this.paint(false);
@@ -177,7 +190,7 @@ class LongList {
       if (row.measured) continue;
       row.measured = true;
       const height = row.element.offsetHeight;
-      this.measured.set(this.numbers[index], height);
+      this.measured[this.numbers[index]] = height;
       const change = this.heights.set(index, height);
       if (index < seen) shift += change;
     }

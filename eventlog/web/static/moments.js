@@ -9,6 +9,8 @@ class Moments {
     this.times = new Float64Array(0);
     this.ends = new Int32Array(0);
     this.marks = "";
+    this.said = new Uint8Array(0); // 1: a message, 2: one that goes with others
+    this.all = new Int32Array(0);
     this.stamp = "";
     this.lapsed = new Set();
   }
@@ -23,6 +25,8 @@ class Moments {
     told.times.forEach((delta, index) => { times[kept + index] = at += delta; });
     this.times = times;
     this.marks = this.marks.slice(0, kept) + told.marks;
+    this.said = Uint8Array.from(this.marks, (mark) => (mark === "s" ? 2 : mark === "m" || mark === "f" ? 1 : 0));
+    this.all = Int32Array.from({ length: told.total }, (_, n) => n);
     this.ends = new Int32Array(told.total);
     let index = 0;
     for (const [end, count] of told.ends) {
@@ -35,20 +39,17 @@ class Moments {
     return kept === 0 || before.some((end, n) => (end > kept ? told.total + 1 : end) !== this.ends[n]);
   }
 
-  isMessage(n) { return "mfs".includes(this.marks[n]); }
+  isMessage(n) { return this.said[n] > 0; }
   isClear(n) { return "ce".includes(this.marks[n]); }
 
   visible(n, moment) {
-    return n <= moment && moment < this.ends[n] && this.isMessage(n) && !(this.marks[n] === "s" && this.lapsed.has(moment));
+    return this.said[n] > 0 && n <= moment && moment < this.ends[n] && !(this.said[n] === 2 && this.lapsed.has(moment));
   }
 
   // The events to show at a moment, as their numbers: all that had happened, or only what was visible.
   order(moment, onlyVisible) {
-    const count = Math.min(this.total, moment + 1);
-    const numbers = new Int32Array(count);
-    let at = 0;
-    for (let n = 0; n < count; n++) if (!onlyVisible || this.visible(n, moment)) numbers[at++] = n;
-    return numbers.subarray(0, at);
+    const happened = this.all.subarray(0, moment + 1);
+    return onlyVisible ? happened.filter((n) => this.visible(n, moment)) : happened;
   }
 
   countVisible(moment) {

@@ -74,22 +74,23 @@ class Rows {
     return this.moments.isClear(this.moments.ends[n]) ? "cleared" : "expired";
   }
 
-  content(n, entry) {
+  content(n, told) {
+    const entry = this.whole.get(n) || told;
     if (entry.state === "erased") return [el("p", { class: "text none" }, "(erased)")];
     if (entry.state === "unread") return [el("p", { class: "text none" }, "(cannot be read now)")];
     if (!entry.role) return [el("p", { class: "text none" }, "(no longer kept)")];
-    const text = this.whole.get(n) || entry.text || "";
+    const text = entry.text || "";
     const parts = text ? [el("p", { class: "text", dir: "auto" }, ...shown(text))] : [];
-    if (entry.chars && !this.whole.has(n)) parts.push(this.more(n, entry));
     for (const [name, said] of entry.calls || []) {
       parts.push(el("p", { class: "call" }, el("span", { class: "arrow", "aria-label": "calls" }, "→ "), el("b", {}, ...shown(name)), " ", el("code", { dir: "auto" }, ...shown(said))));
     }
+    if (entry.chars) parts.push(this.more(n, entry));
     return parts.length ? parts : [el("p", { class: "text none" }, "(empty)")];
   }
 
   more(n, entry) {
     return el("button", { type: "button", class: "quiet more", onclick: async () => {
-      this.whole.set(n, await this.wholeText(n));
+      this.whole.set(n, await this.wholeEntry(n));
       this.onChange();
     } }, `Show all ${number(entry.chars)} characters`);
   }

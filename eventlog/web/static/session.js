@@ -9,7 +9,7 @@ function remote(id) {
     id,
     outline: (since, stamp) => ask("outline", { id, since, stamp }),
     piece: (index) => ask("entries", { id, from: index * PIECE, to: (index + 1) * PIECE }),
-    whole: async (n) => (await ask("entries", { id, from: n, to: n + 1, full: 1 }))[0].text,
+    whole: async (n) => (await ask("entries", { id, from: n, to: n + 1, full: 1 }))[0],
     // A tab that nobody sees lets go of its connection: a browser has only a few for a server.
     live(onNews, onState) {
       let source = null;
@@ -43,7 +43,7 @@ class SessionPage {
     this.onlyVisible = false;
     this.texts = new Texts(source.piece, () => this.textsCame());
     this.rows = new Rows(this.moments, this.texts, () => this.list.redraw());
-    this.rows.wholeText = source.whole;
+    this.rows.wholeEntry = source.whole;
     this.build();
     document.addEventListener("keydown", (event) => this.key(event));
   }
