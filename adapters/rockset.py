@@ -29,7 +29,7 @@ try:
 except ImportError as error:
     raise missing("rockset", "rockset") from error
 
-from eventlog.adapters.rockset_calls import Calls, Place, Row, place_of
+from eventlog.adapters.rockset_calls import Calls, Place, Row, Rows, place_of, read_kept, read_rows
 from eventlog.adapters.rockset_rows import (
     ABOVE_ALL,
     WRITE_DOCUMENTS_MAX,
@@ -37,7 +37,9 @@ from eventlog.adapters.rockset_rows import (
     Table,
     filed,
     portions,
+    record_in,
     record_of,
+    text_of,
 )
 
 __all__ = ["RocksetBackend", "from_url"]
@@ -47,6 +49,7 @@ KEY_VARIABLE = "ROCKSET_API_KEY"
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.002, 0.25
 _CUTS_MAX = 500
 _SESSIONS_MAX = 5000
+_NAMED_MAX = 1 << 30
 _FORM = "rockset://host[:port]/workspace/collection[?tls=false][&create=true]"
 
 
@@ -114,31 +117,34 @@ class RocksetBackend:
     def read(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Give the newest `limit` records below `before`, ascending."""
         top = ABOVE_ALL if before is None else before.hex()
-        rows = self._all(self._table.page, {"session": session, "top": top}, limit)
-        return [record_of(row["record"]) for row in reversed(rows)]
+        found: list[bytes] = []
+        while True:
+            asked = limit - len(found)
+            reply = self._calls.query(self._table.page(asked), {"session": session, "top": top}, read_kept)
+            found += [record_in(row.record) for row in reply.rows]
+            if self._is_all(reply, asked):
+                return found[::-1]
+            top = text_of(found[-1])
 
     async def aread(self, session: str, *, before: bytes | None = None, limit: int) -> list[bytes]:
         """Do as `read`, in a thread: so does the SDK itself."""
         return await asyncio.to_thread(self.read, session, before=before, limit=limit)
 
-    def _all(self, query: Any, parameters: dict[str, str], limit: int) -> list[Row]:
-        """Give up to `limit` rows of a query that goes down from :top, however many replies that takes."""
-        found: list[Row] = []
-        while True:
-            asked = limit - len(found)
-            reply = self._calls.query(query(asked), parameters)
-            found += reply.rows
-            if reply.complete or len(reply.rows) >= asked:
-                return found
-            if not reply.rows:
-                raise BackendUnavailable(f"{self.identity}: expected rows of a session, found a reply without any")
-            parameters = {**parameters, "top": reply.rows[-1]["record"]}
+    def _is_all(self, reply: Rows[Any], asked: int) -> bool:
+        """Tell whether a reply has what was asked for; raises where asking on would lead nowhere."""
+        if reply.complete or len(reply.rows) >= asked:
+            return True
+        if not reply.rows:
+            raise BackendUnavailable(f"{self.identity}: expected rows of a session, found a reply without any")
+        return False
 
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the sessions that begin with `prefix`, in order."""
         after = ""
         while True:
-            reply = self._calls.query(self._table.sessions(_SESSIONS_MAX), {"after": after, "prefix": prefix})
+            reply = self._calls.query(
+                self._table.sessions(_SESSIONS_MAX), {"after": after, "prefix": prefix}, read_rows
+            )
             names = [row["session"] for row in reply.rows]
             yield from names
             if not names or (reply.complete and len(names) < _SESSIONS_MAX):
@@ -149,7 +155,7 @@ class RocksetBackend:
         """Give the newest clear of each session that has one."""
         found: dict[str, bytes] = {}
         for begin in range(0, len(sessions), _CUTS_MAX):
-            reply = self._calls.query(*self._table.cuts(sessions[begin : begin + _CUTS_MAX]))
+            reply = self._calls.query(*self._table.cuts(sessions[begin : begin + _CUTS_MAX]), read_rows)
             if not reply.complete:
                 raise BackendUnavailable(f"{self.identity}: expected the clears of sessions, found a part of them")
             found |= {row["session"]: record_of(row["record"]) for row in reply.rows}
@@ -169,7 +175,15 @@ class RocksetBackend:
             self._delete(row["_id"] for row in rows if row["record"][: 2 * ID_BYTES] in ids)
 
     def _named(self, session: str, bottom: str, top: str) -> list[Row]:
-        return self._all(self._table.ids, {"session": session, "bottom": bottom, "top": top}, 1 << 30)
+        """Give what names the session's documents between two texts."""
+        found: list[Row] = []
+        while True:
+            parameters = {"session": session, "bottom": bottom, "top": top}
+            reply = self._calls.query(self._table.ids(_NAMED_MAX), parameters, read_rows)
+            found += reply.rows
+            if self._is_all(reply, _NAMED_MAX + 1):
+                return found
+            top = found[-1]["record"]
 
     def _delete(self, names: Iterable[str]) -> None:
         chosen = list(names)

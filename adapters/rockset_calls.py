@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,12 +39,33 @@ _PORTS = {"https": 443, "http": 80}
 _inherited: list[Any] = []
 
 Row = dict[str, Any]
+_Call = Callable[[RocksetClient, dict[str, Any]], Any]
 
 
-class Rows(NamedTuple):
-    """What a query gave, and how much more there is."""
+class Kept(msgspec.Struct):
+    """A row with a record alone, which is read as base64 from its first letter (rockset_rows.py)."""
 
-    rows: list[Row]
+    record: bytes
+
+
+T = TypeVar("T")
+
+
+class _Reply(msgspec.Struct, Generic[T]):
+    results: list[T] | None = None
+    results_total_doc_count: int | None = None
+    query_errors: list[Any] | None = None
+
+
+_read_any: Callable[[bytes], Any] = msgspec.json.decode
+read_rows: Callable[[bytes], _Reply[Row]] = msgspec.json.Decoder(_Reply[Row]).decode
+read_kept: Callable[[bytes], _Reply[Kept]] = msgspec.json.Decoder(_Reply[Kept]).decode
+
+
+class Rows(NamedTuple, Generic[T]):
+    """What a query gave, and whether that is all."""
+
+    rows: list[T]
     complete: bool
 
 
@@ -140,37 +161,38 @@ class Calls:
         )
         return bool(reply["data"]["passed"])
 
-    def query(self, sql: str, parameters: dict[str, str], timeout_s: float = READ_TIMEOUT_S) -> Rows:
+    def query(self, sql: str, parameters: dict[str, str], read: Callable[[bytes], _Reply[T]]) -> Rows[T]:
         """Give the rows of a query, as many as the reply holds."""
         given = [QueryParameter(name=name, type="string", value=value) for name, value in parameters.items()]
         request: Any = QueryRequestSql(query=sql, parameters=given)
-        reply = self._ask(lambda client, options: client.Queries.query(sql=request, **options), timeout_s)
-        rows: list[Row] | None = reply.get("results")
-        if rows is None or reply.get("query_errors"):
+        reply: _Reply[T] = self._ask(
+            lambda client, options: client.Queries.query(sql=request, **options), READ_TIMEOUT_S, read
+        )
+        if reply.results is None or reply.query_errors:
             raise BackendUnavailable(f"{self._identity}: expected the results of a query, found none or a part")
-        total = reply.get("results_total_doc_count")
-        return Rows(rows, total is None or total <= len(rows))
+        total = reply.results_total_doc_count
+        return Rows(reply.results, total is None or total <= len(reply.results))
 
-    def _ask(self, call: Callable[[RocksetClient, dict[str, Any]], Any], timeout_s: float) -> Any:
+    def _ask(self, call: _Call, timeout_s: float, read: Callable[[bytes], Any] = _read_any) -> Any:
         try:
-            return self._reply(call, timeout_s)
+            return self._reply(call, timeout_s, read)
         except NotFoundException as error:
             if not self.create:
                 raise self._told(error) from None
         except (ApiException, urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError) as error:
             raise self._told(error) from None
-        return self._once_made(call, timeout_s)
+        return self._once_made(call, timeout_s, read)
 
-    def _reply(self, call: Callable[[RocksetClient, dict[str, Any]], Any], timeout_s: float) -> Any:
+    def _reply(self, call: _Call, timeout_s: float, read: Callable[[bytes], Any] = _read_any) -> Any:
         options = {"_request_timeout": timeout_s, "_preload_content": False}
         client = self._client = self._client or self.place.client()
-        return msgspec.json.decode(call(client, options).data)
+        return read(call(client, options).data)
 
-    def _once_made(self, call: Callable[[RocksetClient, dict[str, Any]], Any], timeout_s: float) -> Any:
+    def _once_made(self, call: _Call, timeout_s: float, read: Callable[[bytes], Any]) -> Any:
         """Make the collection, which another may be doing too, and ask again."""
         try:
             self._make(timeout_s)
-            return self._reply(call, timeout_s)
+            return self._reply(call, timeout_s, read)
         except (ApiException, urllib3.exceptions.HTTPError, OSError, msgspec.DecodeError) as error:
             raise self._told(error) from None
 

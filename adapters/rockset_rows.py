@@ -29,6 +29,7 @@ WRITE_DOCUMENTS_MAX = 20_000
 ABOVE_ALL = "g"
 """What sorts after every record."""
 _HEX = ID_BYTES * 2
+_KEPT_ID_BYTES = _HEX * 3 // 4
 _FIELDS_BYTES = 200
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -84,6 +85,12 @@ def text_of(record: bytes) -> str:
 def record_of(text: str) -> bytes:
     """Read it."""
     return bytes.fromhex(text[:_HEX]) + a2b_base64(text[_HEX:])
+
+
+def record_in(kept: bytes) -> bytes:
+    """Read it from what base64 makes of all of it: its 32 hexadecimal digits are 24 bytes of that."""
+    digits = b2a_base64(kept[:_KEPT_ID_BYTES], newline=False)
+    return bytes.fromhex(digits.decode()) + kept[_KEPT_ID_BYTES:]
 
 
 class Table:
