@@ -100,7 +100,7 @@ class SegmentReader:
         self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         self.header: SegmentHeader | None = None
         self._index: IndexReader | None = None
-        self._index_tried = False
+        self._index_tried = self._all_indexed = False
         self.ready()
 
     def ready(self) -> bool:
@@ -133,15 +133,26 @@ class SegmentReader:
             data = self.read(offset, end)
         return read_frame(self.header, data, 0, offset)
 
-    def newest(self, session: bytes, floor: int) -> Iterator[Frame]:
-        """Give the session's frames at or after `floor`; newest first where the index helps. Doubles may come."""
+    def newest(self, session: bytes, floor: int, *, finished: bool = False) -> Iterator[Frame]:
+        """Give the session's frames at or after `floor`; newest first where the index helps. Doubles may come.
+
+        `finished`: there is a later segment, so that nothing comes to this one any more.
+        """
         if not self.ready():
             return
         index = self._open_index()
         scan_from = max(floor, index.tail if index else HEADER_BYTES, HEADER_BYTES)
         head = index.head(session) if index else 0
-        yield from (frame for frame in self.scan(scan_from) if frame.session == session)
+        if not (finished and self._is_all_indexed(index)):
+            yield from (frame for frame in self.scan(scan_from) if frame.session == session)
         yield from self._walk(session, head, floor)
+
+    def _is_all_indexed(self, index: IndexReader | None) -> bool:
+        """Tell whether nothing stands behind the last frame that is in the index; looked at until it is so."""
+        if not self._all_indexed and index is not None:
+            last = self.frame_at(index.tail) if index.tail else None
+            self._all_indexed = last is not None and last.end == self.size_bytes
+        return self._all_indexed
 
     def _walk(self, session: bytes, offset: int, floor: int) -> Iterator[Frame]:
         while offset >= max(floor, HEADER_BYTES):

@@ -1,13 +1,15 @@
 """Room: the index beside a segment, so that a reader's cost does not grow with the backlog.
 
-    | magic 8 | boot id 16 | buckets 8 | tail 8 | pad to 64 | heads: 4 bytes a bucket |
+    | magic 8 | boot id 16 | buckets 8 | tail 8 | pad to 64 | buckets: hash 4, head 4 |
 
-`heads[hash(session) % buckets]` is the offset of the newest frame of that bucket, and each frame has the offset of the
-one before it. `tail` is the offset of the last frame that is in the index for certain.
+A bucket belongs to the session whose hash it holds: the first free one of `PROBES` from `hash % buckets` on. Its head
+is the offset of that session's newest frame, and each frame has the offset of the one before it. A session that finds
+all of them taken shares the first one's frames. `tail` is the offset of the last frame that is in for certain.
 
 Rules:
 * It is a hint: a reader walks from the head and then reads on from `tail`; a doubled frame is harmless.
-* Order of the writer: frame, head, tail. A reader takes the tail first. So no frame is ever missed.
+* A bucket whose head is 0 is free; one that has a head keeps its hash. So both sides find the same bucket.
+* Order of the writer: hash, frame, head, tail. A reader takes the tail first. So no frame is ever missed.
 * The pages are shared memory: they survive the process, not the machine. An index of another boot is not believed,
   and one that is missing or of the wrong shape is no index: the segment is read through instead.
 * Its blocks are written at creation, so that a full disk cannot strike when a head is set.
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from struct import Struct
@@ -24,12 +27,13 @@ from zlib import crc32
 
 from eventlog.files import Files, write_all
 
-MAGIC = b"evtidx\r\n"
+MAGIC = b"evtidx2\n"
+PROBES = 8
 _HEAD = Struct("<8s16sQQ")
 _TAIL_WORD = 4
 _HEADS_AT = 64
-_SEGMENT_BYTES_A_BUCKET = 4096
-_BUCKETS_MIN, _BUCKETS_MAX = 64, 16_384
+_SEGMENT_BYTES_A_BUCKET = 2048
+_BUCKETS_MIN, _BUCKETS_MAX = 64, 32_768
 
 
 @cache
@@ -54,11 +58,16 @@ def session_hash(session: bytes) -> int:
 
 def index_bytes(buckets: int) -> int:
     """Give the size of an index file."""
-    return _HEADS_AT + 4 * buckets
+    return _HEADS_AT + 8 * buckets
+
+
+def _places(number: int, buckets: int) -> Iterator[int]:
+    """Give where the hashes of the buckets lie that a session may have, among the words of all buckets."""
+    return (2 * ((number + step) & (buckets - 1)) for step in range(PROBES))
 
 
 class IndexWriter:
-    """The writer's side: two stores a frame."""
+    """The writer's side: a look and two stores a frame."""
 
     def __init__(self, files: Files, path: Path, buckets: int) -> None:
         """Make the file; `OSError` if there is no room for it."""
@@ -76,10 +85,22 @@ class IndexWriter:
         view = memoryview(self._map)
         self._words = view[:_HEADS_AT].cast("Q")
         self.heads = view[_HEADS_AT:].cast("I")
+        self._buckets = buckets
 
-    def set(self, bucket: int, offset: int) -> None:
+    def find(self, number: int) -> int:
+        """Give the place among `heads` of the session with that hash; it is taken if none is."""
+        heads, first = self.heads, 2 * (number & (self._buckets - 1))
+        if heads[first] == number:
+            return first + 1
+        for place in _places(number, self._buckets):
+            if heads[place] == number or not heads[place + 1]:
+                heads[place] = number
+                return place + 1
+        return first + 1
+
+    def set(self, place: int, offset: int) -> None:
         """Enter the frame that was just written."""
-        self.heads[bucket] = offset
+        self.heads[place] = offset
         self._words[_TAIL_WORD] = offset
 
     def close(self) -> None:
@@ -116,7 +137,12 @@ class IndexReader:
 
     def head(self, session: bytes) -> int:
         """Give the offset of the newest frame of a session's bucket; 0 where there is none."""
-        return self._heads[session_hash(session) & (len(self._heads) - 1)]
+        number, heads, buckets = session_hash(session), self._heads, len(self._heads) // 2
+        for place in _places(number, buckets):
+            head = heads[place + 1]
+            if heads[place] == number or not head:
+                return head
+        return heads[2 * (number & (buckets - 1)) + 1]
 
     def close(self) -> None:
         """Let go of the pages."""

@@ -125,17 +125,19 @@ class Journal:
         if self._sync_failure is not None:
             self._raise_sync_failure()
         segment = self._segment
-        bucket = key.hash & segment.mask
-        frame = pack_frame(segment.header, segment.index.heads[bucket], self._ordinal, key.session, records)
+        index = segment.index
+        place = index.find(key.hash)
+        frame = pack_frame(segment.header, index.heads[place], self._ordinal, key.session, records)
         size, events = len(frame), len(records)
         if segment.end + size > self._segment_bytes or self._broken:
             segment = self._rotate(segment)
-            bucket = key.hash & segment.mask
-            frame = pack_frame(segment.header, segment.index.heads[bucket], self._ordinal, key.session, records)
+            index = segment.index
+            place = index.find(key.hash)
+            frame = pack_frame(segment.header, index.heads[place], self._ordinal, key.session, records)
         try:
             if self._files.write(segment.descriptor, frame, segment.end) != size:
                 write_all(self._files, segment.descriptor, frame, segment.end)
-            segment.index.set(bucket, segment.end)
+            index.set(place, segment.end)
         except OSError as error:
             self._raise_if_left(segment)
             self._cut_back(segment)

@@ -29,9 +29,10 @@ class _FolderView:
 
     def records(self, session: bytes) -> Iterator[bytes]:
         position = self._cursor.load()
-        for number, segment in self._after(position):
+        segments = self._after(position)
+        for number, segment in segments:
             floor = position.offset if number == position.segment else HEADER_BYTES
-            for frame in segment.newest(session, floor):
+            for frame in segment.newest(session, floor, finished=number < segments[-1][0]):
                 yield from frame.records
 
     def sessions(self) -> Iterator[str]:

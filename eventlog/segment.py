@@ -47,7 +47,6 @@ class Segment:
     def __init__(self, files: Files, folder: Path, header: SegmentHeader) -> None:
         """Make it, under its name when it is ready; `OSError` if there is no room: then nothing of it is left."""
         self.header = header
-        self.mask = header.buckets - 1
         self.path = segment_path(folder, header.number)
         unready = self.path.with_suffix(UNREADY_SUFFIX)
         files.unlink(unready)

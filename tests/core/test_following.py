@@ -11,8 +11,11 @@ from itertools import islice
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventlog import following, reading, replaying
 from eventlog.adapters.memory import MemoryBackend
@@ -23,6 +26,7 @@ from eventlog.following import Following
 from eventlog.history import ChatHistory
 from eventlog.log import EventLog
 from eventlog.projections.timeline import TimelineEntry
+from tests.core.examples import examples
 from tests.core.records import NOON_MS, eid, said
 from tests.core.tools import Moody, Wall, eventually, open_log
 
@@ -255,3 +259,65 @@ def test_an_id_may_be_given_as_text(log: EventLog) -> None:
     """As it is shown."""
     ids: list[EventId] = log.history("s").add_many(["one", "two"])
     assert next(log.history("s").follow(str(ids[0]))).message == "two"
+
+
+HAPPENINGS = st.one_of(
+    st.tuples(st.just("add"), st.integers(1, 4)),
+    st.tuples(st.just("elsewhere"), st.integers(-300, 40)),
+    st.sampled_from(
+        [("clear", 0), ("down", 0), ("up", 0), ("deaf", 0), ("hearing", 0), ("look", 0), ("look", 0), ("later", 0)]
+    ),
+)
+
+
+@given(st.lists(HAPPENINGS, min_size=5, max_size=25), st.integers(0, 6))
+@examples(60)
+def test_whatever_happens_each_entry_comes_once_and_only_late_ones_out_of_order(
+    happenings: list[tuple[str, int]], pieces: int
+) -> None:
+    """Adds here and elsewhere, earlier and later, outages, pieces of any size, whole looks now and then."""
+    store, wall, now_s = Moody(MemoryBackend()), Wall(), [0.0]
+    size = 2 + pieces
+    with (
+        patch.multiple(replaying, PIECE_EVENTS=size, _GLANCE_EVENTS=2),
+        patch.object(following, "PIECE_EVENTS", size),
+        patch.object(reading, "BREAKER_FIRST_S", 1e-9),
+        open_log(store, wall=wall) as log,
+    ):
+        chat, found = log.history("s"), []
+        replay = replaying.Replay(log._reader, lambda: chat._query(None, None), lambda: _ticking(now_s))
+        entries = Following(replay, None, 0.5, log._bell)
+        for number, (what, amount) in enumerate(happenings):
+            wall.ms += 10
+            _happen(log, store, what, amount, number)
+            now_s[0] += 1000.0 if what == "later" else 0.0
+            while what == "look" and entries.advance():
+                found.append(next(entries))
+        store.down = False
+        assert log.flush(20)
+        now_s[0] += 1e6
+        while entries.advance():
+            found.append(next(entries))
+    stored = [record[:16] for record in store.inner.read("s", limit=1000)]
+    assert sorted(each.id for each in found) == stored
+    highest = [max((each.id for each in found[:at]), default=b"") for at in range(len(found))]
+    assert [each.late for each in found] == [each.id < high for each, high in zip(found, highest, strict=True)]
+
+
+def _ticking(now_s: list[float]) -> float:
+    now_s[0] += 0.01
+    return now_s[0]
+
+
+def _happen(log: EventLog, store: Moody, what: str, amount: int, number: int) -> None:
+    chat = log.history("s")
+    if what == "add":
+        chat.add_many([f"{number}.{each}" for each in range(amount)])
+    elif what == "elsewhere":
+        put(store, said(eid(log.now_ms() + amount, number, FOREIGN), number))
+    elif what == "clear":
+        chat.clear()
+    elif what in ("down", "up"):
+        store.down = what == "down"
+    elif what in ("deaf", "hearing"):
+        store.deaf_to_appends = what == "deaf"
