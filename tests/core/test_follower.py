@@ -316,14 +316,17 @@ def test_without_a_good_index_the_segment_is_read_through(
     assert last.records == written[2:]
 
 
-def test_an_index_that_is_behind_misses_nothing(journal: Journal, tmp_path: Path) -> None:
-    """What was written after its last entry is read on from there."""
+@pytest.mark.parametrize("finished", [False, True])
+def test_an_index_that_is_behind_misses_nothing(journal: Journal, tmp_path: Path, *, finished: bool) -> None:
+    """What was written after its last entry is read on from there, also where nothing more will come."""
     for number in range(5):
         write(journal, str(number), number)
     journal._segment.index.set = lambda *_: None  # type: ignore[method-assign]
     unlisted = write(journal, "s", "unlisted") + write(journal, "t", "too")
     segment = SegmentReader(tmp_path, 1)
-    assert [record for frame in segment.newest(b"s", 0) for record in frame.records] == unlisted[:1]
+    for _ in range(2):
+        found = segment.newest(b"s", 0, finished=finished)
+        assert [record for frame in found for record in frame.records] == unlisted[:1]
     last = segment.last_frame()
     assert last is not None
     assert last.records == unlisted[1:]
