@@ -1,8 +1,8 @@
 # Needs make and Python 3.11 or newer; everything else goes into $(VENV).
-#   make test TESTS=tests/journal JOBS=4 PYTEST_ARGS=-x     make demo PYTHON=python3.12
+#   make test TESTS=tests/core JOBS=4 PYTEST_ARGS=-x     make demo PYTHON=python3.12
 
 VENV  ?= .venv
-JOBS  ?= 2
+JOBS  ?= auto
 TESTS ?= tests
 BENCH_ARGS  ?=
 DEMO_ARGS   ?=
@@ -21,7 +21,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/python -m eventlog demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS) $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 4 $(PYTEST_ARGS) $(TESTS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
