@@ -53,7 +53,7 @@ class CassandraChatMessageHistory(LogChatMessageHistory):
     ) -> None:
         """Find the log; no server is asked. Raises as `eventlog.open` does, and as cassio where it is not set up."""
         self.session_id, self.ttl_seconds = session_id, ttl_seconds
-        self._begin(_stand_of_session(session, keyspace, table_name, setup_mode, journal), ack, retain)
+        self._begin(_stand_of_session(session, keyspace, table_name, setup_mode, journal), ack, retain, legacy=False)
 
     @property
     def _lifetime(self) -> int | None:

@@ -68,7 +68,9 @@ class MomentoChatMessageHistory(LogChatMessageHistory):
         def make(client: CacheClient) -> Backend:
             return MomentoBackend(client, cache_name, create=ensure_cache_exists)
 
-        self._begin(stand_of_client(cache_client, journal, make, (cache_name, ensure_cache_exists)), ack, retain)
+        self._begin(
+            stand_of_client(cache_client, journal, make, (cache_name, ensure_cache_exists)), ack, retain, legacy=False
+        )
 
     @classmethod
     def from_client_params(  # noqa: PLR0913 (the signature that users have)

@@ -73,7 +73,7 @@ class RocksetChatMessageHistory(LogChatMessageHistory):
             return RocksetBackend(client, collection, workspace, create=True)
 
         stand = stand_of_client(client, journal, make, (workspace, collection))
-        self._begin(stand, ack or ("backend" if sync else None), retain)
+        self._begin(stand, ack or ("backend" if sync else None), retain, legacy=False)
 
     def add_message(self, message: BaseMessage) -> None:
         """Append a message; raises as `ChatHistory.add` does."""
