@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 
 from eventlog.adapters import missing
 from eventlog.errors import Closed
+from eventlog.events import to_ms
 from eventlog.history import ChatHistory, Events, Messages
 from eventlog.log import EventLog
 from eventlog.reading import LOOP_RECORDS_MAX
@@ -28,7 +29,7 @@ except ImportError as error:
 
 from eventlog.adapters.langchain_logs import Stand
 from eventlog.adapters.langchain_messages import FORM, pack, unpack
-from eventlog.adapters.langchain_old import Old, OldLists
+from eventlog.adapters.langchain_old import Old, old_of
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
@@ -138,7 +139,8 @@ class LogChatMessageHistory(BaseChatMessageHistory):
         """Give what there is to be read through to, if anything is."""
         if not self._legacy:
             return None
-        return Old(cast("OldLists", self._stand.backend), sliding=self._expiry == "sliding" and bool(self._lifetime))
+        ttl_ms = to_ms(self._lifetime, "ttl") if self._expiry == "sliding" else 0
+        return old_of(self._stand.backend, ttl_ms or 0)
 
     def __str__(self) -> str:
         return get_buffer_string(self.messages)

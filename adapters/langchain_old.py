@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Protocol
 
 from eventlog.adapters.legacy import NOTHING, Known, Look, is_settled, known_of, mark_of, news
-from eventlog.errors import BackendError, BackendUnavailable, JournalError
+from eventlog.adapters.legacy_rows import Row, rows_are_settled, rows_news
+from eventlog.errors import BackendError, JournalError
 from eventlog.events import ALL_OLD
 from eventlog.history import ChatHistory, Events
 from eventlog.projections.messages import fold_merged, merge
@@ -44,12 +46,20 @@ class OldLists(Protocol):
         ...
 
 
+class OldRows(Protocol):
+    """A backend beside whose events the old class kept a row a message."""
+
+    def old_rows(self, session: str, since_ms: int) -> list[Row]:
+        """Give the rows from a time on, oldest first."""
+        ...
+
+
 class Visit:
     """One read, and what it met; asked along as a `Rider`."""
 
     def __init__(self) -> None:
         """Begin."""
-        self.look = NOTHING
+        self.look: Any = NOTHING
         self.records: Sequence[bytes] = ()
         self.cut = self.was_read = False
         self._page: list[bytes] = []
@@ -73,42 +83,41 @@ class Visit:
         return record not in self._page and (not self._page or record > self._page[0])
 
 
-class Old:
+class Old(ABC):
     """What the class of a history's name had written of a session."""
-
-    def __init__(self, backend: OldLists, *, sliding: bool) -> None:
-        """Ask nothing; `sliding`: messages of this history go with its session."""
-        self._backend, self._sliding = backend, sliding
 
     def read(self, chat: ChatHistory) -> Events:
         """Read a session with what is old in it."""
         visit = Visit()
         found = chat.read_events(rider=visit)
-        known = _known(chat, visit)
-        return found if known is None else self._imported(chat, found, visit, known)
+        if not visit.was_read or self._is_settled(chat, visit):
+            return found
+        return self._imported(chat, found, visit)
 
     async def aread(self, chat: ChatHistory) -> Events:
         """Do as `read`, with the backend's own async client; what is new is imported in a thread."""
         visit = Visit()
         found = await chat.aread_events(rider=visit)
-        known = _known(chat, visit)
-        return found if known is None else await asyncio.to_thread(self._imported, chat, found, visit, known)
+        if not visit.was_read or self._is_settled(chat, visit):
+            return found
+        return await asyncio.to_thread(self._imported, chat, found, visit)
 
+    @abstractmethod
     def covered(self, chat: ChatHistory, *, keeps: bool) -> tuple[int, bytes]:
         """Give what a clear made now says of the old data; only where it `keeps` them are they looked at."""
-        if not keeps:
-            return ALL_OLD, b""
-        try:
-            look = self._backend.look_at_old(chat.session_id)
-        except BackendUnavailable:
-            return ALL_OLD, b""
-        return (look.length, mark_of(look.newest)) if look.length else (0, b"")
 
-    def _imported(self, chat: ChatHistory, found: Events, visit: Visit, known: Known) -> Events:
+    @abstractmethod
+    def _is_settled(self, chat: ChatHistory, visit: Visit) -> bool:
+        """Tell whether there is nothing new for sure; asks nothing."""
+
+    @abstractmethod
+    def _news(self, chat: ChatHistory, visit: Visit) -> list[bytes]:
+        """Give the records that are to be added; raises a `BackendError`."""
+
+    def _imported(self, chat: ChatHistory, found: Events, visit: Visit) -> Events:
         """Add what is new in the old data, and give all of it."""
-        page = partial(self._backend.old_page, chat.session_id)
         try:
-            fresh = news(known, visit.look, page, chat.now_ms(), sliding=self._sliding)
+            fresh = self._news(chat, visit)
         except BackendError as error:
             logger.warning("what an older class wrote cannot be read now: %s", error)
             return found._replace(complete=False)
@@ -119,12 +128,60 @@ class Old:
         return found._replace(events=folded.messages)
 
 
-def _known(chat: ChatHistory, visit: Visit) -> Known | None:
-    """Give what a visit tells of the old list; None where nothing is to be done, or nothing was read."""
-    if not visit.was_read:
-        return None
-    known = known_of(visit.records, chat.now_ms(), cut=visit.cut, pending=visit.is_pending)
-    return None if is_settled(known, visit.look) else known
+class OldList(Old):
+    """A list a session."""
+
+    def __init__(self, backend: OldLists, ttl_ms: int) -> None:
+        """Ask nothing; `ttl_ms`: how long after the last message this history goes as a whole, or 0."""
+        self._backend, self._ttl_ms = backend, ttl_ms
+
+    def covered(self, chat: ChatHistory, *, keeps: bool) -> tuple[int, bytes]:
+        """Count what there is, where it stays."""
+        if not keeps:
+            return ALL_OLD, b""
+        try:
+            look = self._backend.look_at_old(chat.session_id)
+            if not look.length:
+                return 0, b""
+            newest = look.newest or self._backend.old_page(chat.session_id, look.length - 1, look.length)[0]
+        except (BackendError, IndexError):
+            return ALL_OLD, b""
+        return look.length, mark_of(newest)
+
+    def _is_settled(self, chat: ChatHistory, visit: Visit) -> bool:
+        return is_settled(_known(chat, visit), visit.look)
+
+    def _news(self, chat: ChatHistory, visit: Visit) -> list[bytes]:
+        page = partial(self._backend.old_page, chat.session_id)
+        return news(_known(chat, visit), visit.look, page, chat.now_ms(), self._ttl_ms)
+
+
+class OldPartition(Old):
+    """A partition a session, of rows with a time."""
+
+    def __init__(self, backend: OldRows) -> None:
+        """Ask nothing."""
+        self._backend = backend
+
+    def covered(self, chat: ChatHistory, *, keeps: bool) -> tuple[int, bytes]:  # noqa: ARG002 (the rows have times)
+        """Tell that something old may be hidden: by its time, not by its number."""
+        return (1 if keeps else ALL_OLD), b""
+
+    def _is_settled(self, chat: ChatHistory, visit: Visit) -> bool:  # noqa: ARG002
+        return rows_are_settled(visit.records, visit.look)
+
+    def _news(self, chat: ChatHistory, visit: Visit) -> list[bytes]:
+        since = partial(self._backend.old_rows, chat.session_id)
+        return rows_news(visit.records, since, chat.now_ms())
+
+
+def old_of(backend: Any, ttl_ms: int) -> Old:
+    """Give the way to read what the class of a backend's users wrote."""
+    return OldPartition(backend) if hasattr(backend, "old_rows") else OldList(backend, ttl_ms)
+
+
+def _known(chat: ChatHistory, visit: Visit) -> Known:
+    return known_of(visit.records, chat.now_ms(), cut=visit.cut, pending=visit.is_pending)
 
 
 def _keep(chat: ChatHistory, records: Sequence[bytes]) -> None:

@@ -49,9 +49,12 @@ class Look(NamedTuple):
     """What is asked of a list along with each read."""
 
     length: int
-    newest: bytes
+    newest: bytes | None
+    """None where the store cannot tell at a small price."""
     deadline_ms: int = 0
     """When it goes, if nobody writes to it; 0 is never."""
+    lapses: bool = False
+    """Whether it may go by itself at a time that the store does not tell, at the latest its history's TTL from now."""
 
 
 NOTHING = Look(0, b"")
@@ -141,17 +144,31 @@ def known_of(records: Sequence[bytes], now_ms: int, *, cut: bool, pending: Calla
     return Known(tick_of(records[at]), max(0, clear.covered), clear.seal, hidden, records[start:stop])
 
 
-def news(known: Known, look: Look, page: Page, now_ms: int, *, sliding: bool) -> list[bytes]:
-    """Give the records that are to be added so that a session shows what its list holds; `page` is asked if need be."""
+def news(known: Known, look: Look, page: Page, now_ms: int, ttl_ms: int = 0) -> list[bytes]:
+    """Give the records that are to be added so that a session shows what its list holds; `page` is asked if need be.
+
+    `ttl_ms`: how long after the last message a history goes as a whole; 0 where it does not.
+    """
     if is_settled(known, look):
         return []
+    deadline_ms = _deadline_ms(look, now_ms, ttl_ms)
     if not look.length:
-        return [] if known.is_over(now_ms) else [_old_clear(known)]
+        return [_old_clear(known)] if _was_cleared(known, look, now_ms) else []
     new, began_again = _new(known, look, page)
-    if began_again and not known.is_over(now_ms):
+    if began_again and _was_cleared(known, look, now_ms):
         clear = _old_clear(known)
-        return [clear, *_made(tick_of(clear) + 1, new, look, sliding=sliding)]
-    return _made(known.next_tick, new, look, sliding=sliding)
+        return [clear, *made(tick_of(clear) + 1, new, deadline_ms)]
+    return made(known.next_tick, new, deadline_ms)
+
+
+def _deadline_ms(look: Look, now_ms: int, ttl_ms: int) -> int:
+    if look.lapses and ttl_ms:
+        return now_ms + ttl_ms
+    return look.deadline_ms or (FOREVER_MS if ttl_ms else 0)
+
+
+def _was_cleared(known: Known, look: Look, now_ms: int) -> bool:
+    return not look.lapses and not known.is_over(now_ms)
 
 
 def is_settled(known: Known, look: Look) -> bool:
@@ -159,7 +176,8 @@ def is_settled(known: Known, look: Look) -> bool:
     count = len(known.imported)
     if known.hidden or not look.length:
         return known.hidden or not count
-    return look.length in {count, count + known.covered} and mark_of(look.newest) == known.last_mark
+    same = look.newest is None or mark_of(look.newest) == known.last_mark
+    return same and look.length in {count, count + known.covered}
 
 
 def _new(known: Known, look: Look, page: Page) -> tuple[list[bytes], bool]:
@@ -184,12 +202,11 @@ def _overlap(before: list[bytes], after: list[bytes]) -> int:
     return next((len(before) - place for place in places if before[place:] == after[: len(before) - place]), 0)
 
 
-def _made(tick: int, elements: Sequence[bytes], look: Look, *, sliding: bool) -> list[bytes]:
-    """Make records from a tick on, one for each element, all with the deadline of their list."""
-    ttl_ms = look.deadline_ms or (FOREVER_MS if sliding else 0)
-    kind = SLIDING if ttl_ms else PERMANENT
+def made(tick: int, elements: Sequence[bytes], deadline_ms: int) -> list[bytes]:
+    """Make records from a tick on, one for each element, all with the deadline of their list; 0 is none."""
+    kind = SLIDING if deadline_ms else PERMANENT
     return [
-        id_at(tick + place, mark_of(element)) + body_of(element, kind, 0, ttl_ms)
+        id_at(tick + place, mark_of(element)) + body_of(element, kind, 0, deadline_ms)
         for place, element in enumerate(elements)
     ]
 

@@ -64,12 +64,10 @@ def known(records: list[bytes], *, pending: bool = False) -> Known:
     return known_of(records, NOW_MS, cut=any(map(is_cut, records)), pending=lambda _: pending)
 
 
-def added(
-    records: list[bytes], elements: list[bytes], look: Look | None = None, *, sliding: bool = False
-) -> list[bytes]:
+def added(records: list[bytes], elements: list[bytes], look: Look | None = None, ttl_ms: int = 0) -> list[bytes]:
     """Give a session's records after a read that met a list."""
     look = look_at(elements) if look is None else look
-    return merge(records, news(known(records), look, page_of(elements), NOW_MS, sliding=sliding))
+    return merge(records, news(known(records), look, page_of(elements), NOW_MS, ttl_ms))
 
 
 def shown(records: list[bytes], now_ms: int = NOW_MS) -> list[bytes]:
@@ -139,8 +137,8 @@ def test_nothing_new_is_nothing_to_add() -> None:
         raise AssertionError
 
     records = added([message(1 << 50, "new")], [b"a", b"b"])
-    assert news(known(records), look_at([b"a", b"b"]), page, NOW_MS, sliding=False) == []
-    assert news(known([]), NOTHING, page, NOW_MS, sliding=False) == []
+    assert news(known(records), look_at([b"a", b"b"]), page, NOW_MS) == []
+    assert news(known([]), NOTHING, page, NOW_MS) == []
 
 
 def test_what_an_old_program_appends_comes_before_what_new_ones_added() -> None:
@@ -152,7 +150,7 @@ def test_what_an_old_program_appends_comes_before_what_new_ones_added() -> None:
         return [b"a", b"b", b"c"][start:stop]
 
     records = added([message(1 << 50, "new")], [b"a", b"b"])
-    records += news(known(records), look_at([b"a", b"b", b"c"]), page, NOW_MS, sliding=False)
+    records += news(known(records), look_at([b"a", b"b", b"c"]), page, NOW_MS)
     assert shown(records) == [b"a", b"b", b"c", b"new"]
     assert asked == [(1, None)]
 
@@ -187,26 +185,36 @@ def test_list_that_expired_hides_nothing() -> None:
 
 def test_list_without_deadline_goes_with_the_next_window_that_lapses() -> None:
     """In a history with a TTL: until somebody writes, it stays."""
-    records = added([], [b"a"], sliding=True)
+    records = added([], [b"a"], ttl_ms=1000)
     assert shown(records, FOREVER_MS - 1) == [b"a"]
     records.append(id_at(1 << 50, WRITER) + encode_message(SLIDING, NOW_MS, "", "new", 1000))
     assert shown(records, NOW_MS + 999) == [b"a", b"new"]
     assert shown(records, NOW_MS + 1000) == []
 
 
+def test_list_of_a_cache_goes_at_the_latest_with_its_ttl_and_hides_nothing() -> None:
+    """A cache tells neither when a list goes nor why it went."""
+    records = added([], [b"a"], Look(1, None, lapses=True), ttl_ms=1000)
+    assert shown(records, NOW_MS + 999) == [b"a"]
+    assert shown(records, NOW_MS + 1000) == []
+    assert added(records, [], Look(0, None, lapses=True)) == records
+    assert shown(added(records, [b"b"], Look(1, None, lapses=True), ttl_ms=1000)) == [b"a"]
+    assert shown(added(records, [b"b", b"c"], Look(2, None, lapses=True), ttl_ms=1000)) == [b"a", b"b", b"c"]
+
+
 def test_what_lapsed_is_kept_as_long_as_its_list_is() -> None:
     """Compaction would only have it imported again, and shown."""
-    records = added([], [b"a"], sliding=True)
+    records = added([], [b"a"], ttl_ms=1000)
     records.append(id_at(1 << 50, WRITER) + encode_message(SLIDING, NOW_MS, "", "new", 1000))
     kept = merge([record for record in records if record not in due(records, NOW_MS + 1000)])
-    assert shown(added(kept, [b"a"], sliding=True), NOW_MS + 1000) == []
+    assert shown(added(kept, [b"a"], ttl_ms=1000), NOW_MS + 1000) == []
 
 
 def test_clear_that_removes_hides_all_until_it_is_delivered() -> None:
     """Then the list is gone, and what comes into it is new."""
     records = [*added([], [b"a"]), clear(1 << 50, ALL_OLD)]
     waiting = known(records, pending=True)
-    assert news(waiting, look_at([b"a", b"b"]), page_of([b"a", b"b"]), NOW_MS, sliding=False) == []
+    assert news(waiting, look_at([b"a", b"b"]), page_of([b"a", b"b"]), NOW_MS) == []
     assert shown(added(records, [])) == []
     assert shown(added(records, [b"c"])) == [b"c"]
 
