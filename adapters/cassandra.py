@@ -9,8 +9,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from eventlog.adapters import missing
 from eventlog.clock import now_ms
@@ -24,7 +26,8 @@ except ImportError as error:
 
 from eventlog.adapters import cassandra_links
 from eventlog.adapters.cassandra_flight import Flight
-from eventlog.adapters.cassandra_links import WRITE_TIMEOUT_S, Link, Links
+from eventlog.adapters.cassandra_links import READ_TIMEOUT_S, READS, WRITE_TIMEOUT_S, Link, Links
+from eventlog.adapters.cassandra_old import OldTable, first_row_at, rows_of
 from eventlog.adapters.cassandra_places import Place, level_of, place_of
 from eventlog.adapters.cassandra_reads import PAGE_ROWS, aread_all, read_all, to_read
 from eventlog.adapters.cassandra_ring import is_of_one_range
@@ -39,6 +42,7 @@ from eventlog.adapters.cassandra_table import (
 from eventlog.adapters.cassandra_urls import place_of_url
 from eventlog.adapters.cassandra_words import is_gone, told
 from eventlog.adapters.cassandra_writes import to_discard, to_remove, to_write
+from eventlog.adapters.legacy_rows import Row
 
 __all__ = ["CassandraBackend", "from_url"]
 
@@ -71,6 +75,7 @@ class CassandraBackend:
         self.identity = f"cassandra:{place.hosts}/{keyspace}/{table}"
         self._links = Links(place, level_of(consistency), self._ready)
         self._now_ms = now_ms
+        self._old = OldTable(self._names)
 
     def _ready(self, session: Any) -> Statements:
         self._table.make_sure(session)
@@ -107,6 +112,57 @@ class CassandraBackend:
             return _records(await aread_all(link.session, to_read(link.statements, session, before, limit)))
         except Exception as error:
             raise self._told(link, error, session) from error
+
+    # the table of the class that users come from
+
+    def read_with_old(self, session: str, limit: int) -> tuple[list[bytes], UUID | None]:
+        """Do as `read`, and ask at the same time for the newest row of the session's old partition."""
+        link = self._link(READ_TIMEOUT_S)
+        old = self._old.statements(link.session)
+        asked = old and link.session.execute_async(old.newest.bind((session,)), execution_profile=READS)
+        records = self.read(session, limit=limit)
+        try:
+            return records, _newest(asked.result()) if asked else None
+        except Exception as error:
+            raise self._told(link, error, session) from error
+
+    async def aread_with_old(self, session: str, limit: int) -> tuple[list[bytes], UUID | None]:
+        """Do as `read_with_old`, with the driver's callbacks."""
+        try:
+            link = await self._links.alink()
+            old = await asyncio.to_thread(self._old.statements, link.session)
+        except Exception as error:
+            raise told(self.identity, error) from error
+        asked = old and asyncio.ensure_future(aread_all(link.session, old.newest.bind((session,))))
+        records = await self.aread(session, limit=limit)
+        try:
+            return records, _newest(await asked) if asked else None
+        except Exception as error:
+            raise self._told(link, error, session) from error
+
+    def old_rows(self, session: str, since_ms: int) -> list[Row]:
+        """Give the rows of the session's old partition from a time on, oldest first."""
+        link = self._link(READ_TIMEOUT_S)
+        try:
+            old = self._old.statements(link.session)
+            if old is None:
+                return []
+            statement = old.since.bind((session, first_row_at(since_ms)))
+            statement.fetch_size = PAGE_ROWS
+            return list(rows_of(read_all(link.session, statement)))[::-1]
+        except Exception as error:
+            raise self._told(link, error, session) from error
+
+    def remove_old(self, session: str, before: bytes) -> None:
+        """Remove the rows of the session's old partition that are older than an id."""
+        link = self._link(WRITE_TIMEOUT_S)
+        try:
+            old = self._old.statements(link.session)
+        except Exception as error:
+            raise self._told(link, error, session) from error
+        if old is not None:
+            bound = first_row_at(int.from_bytes(before[:6], "big") + 1)
+            _raise_first(self._flight(link).fly([(session, old.remove.bind((session, bound)))]))
 
     def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
         """Give the newest clear of each session that has one."""
@@ -160,6 +216,10 @@ class CassandraBackend:
             self._links.renew(link)
         in_part = session is not None and is_of_one_range(error, link.session.cluster, self._names.keyspace, session)
         return told(self.identity, error, in_part=in_part)
+
+
+def _newest(rows: Iterable[Any]) -> UUID | None:
+    return next((row[0] for row in rows), None)
 
 
 def _records(rows: Sequence[tuple[bytes, bytes]]) -> list[bytes]:

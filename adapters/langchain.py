@@ -48,7 +48,8 @@ class RedisChatMessageHistory(LogChatMessageHistory):
     `ttl` is in seconds and sliding: the session goes as a whole, `ttl` after the last message. `client` is a
     `redis.Redis` to learn the address and credentials from instead of `url`; `ack` is when an add returns ("journal",
     "fsync", "backend"; else $EVENTLOG_ACK); `journal` names the directory of pending events (else $EVENTLOG_JOURNAL);
-    `retain` is how long what a clear hid can be replayed.
+    `retain` is how long what a clear hid can be replayed; with `legacy=False` nothing is looked for that the class of
+    langchain-community wrote.
     """
 
     _expiry: Expiry = "sliding"
@@ -64,12 +65,13 @@ class RedisChatMessageHistory(LogChatMessageHistory):
         ack: str | None = None,
         journal: Journal = None,
         retain: timedelta | None = AT_ONCE,
+        legacy: bool = True,
     ) -> None:
         """Find the log; no server is asked. `ConfigurationError` and `ValueError` as `eventlog.open` raises them."""
         self.session_id, self.key_prefix, self.ttl = session_id, key_prefix, ttl
         self._url, self._client, self._journal = url, client, journal
         stand = stand_of_url(url, journal, from_url) if client is None else _stand_of_client(client, journal)
-        self._begin(stand, ack, retain)
+        self._begin(stand, ack, retain, legacy=legacy)
 
     @property
     def key(self) -> str:

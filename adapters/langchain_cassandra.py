@@ -19,8 +19,6 @@ from eventlog.ports import Backend
 if TYPE_CHECKING:
     from cassandra.cluster import Session
 
-SUFFIX = "_events"
-
 
 class SetupMode(Enum):
     """When the table is made; langchain-community's enum of this name does as well."""
@@ -35,7 +33,8 @@ class CassandraChatMessageHistory(LogChatMessageHistory):
 
     `session` and `keyspace` are, where they are left out, those of `cassio.init`; the events lie in a table of their
     own, `<table_name>_events`. `ttl_seconds` is fixed for each message. The table is made when the server is first
-    reached, unless `setup_mode` is `SetupMode.OFF`. `ack`, `journal` and `retain` are as for Redis.
+    reached, unless `setup_mode` is `SetupMode.OFF`. `ack`, `journal`, `retain` and `legacy` are as for
+    Redis.
     """
 
     def __init__(  # noqa: PLR0913 (the signature that users have)
@@ -50,10 +49,12 @@ class CassandraChatMessageHistory(LogChatMessageHistory):
         ack: str | None = None,
         journal: Journal = None,
         retain: timedelta | None = AT_ONCE,
+        legacy: bool = True,
     ) -> None:
         """Find the log; no server is asked. Raises as `eventlog.open` does, and as cassio where it is not set up."""
         self.session_id, self.ttl_seconds = session_id, ttl_seconds
-        self._begin(_stand_of_session(session, keyspace, table_name, setup_mode, journal), ack, retain)
+        stand = _stand_of_session(session, keyspace, table_name, setup_mode, journal)
+        self._begin(stand, ack, retain, legacy=legacy)
 
     @property
     def _lifetime(self) -> int | None:
@@ -71,6 +72,7 @@ def _stand_of_session(
 
     def make(session: Any) -> Backend:
         from eventlog.adapters.cassandra import CassandraBackend
+        from eventlog.adapters.cassandra_old import SUFFIX
 
         return CassandraBackend(session, _folded(keyspace), _folded(table_name, SUFFIX), provision=provision)
 

@@ -1,7 +1,7 @@
 """Room: what every chat history of ours has in common: LangChain's face, on a stand's log.
 
 Invariants:
-* No method waits for a server but a read, and an add or a clear with `ack="backend"`.
+* No method waits for a server but a read, an add or a clear with `ack="backend"`, and a clear that keeps old data.
 * The attributes mean what they meant: a history whose name or lifetime was set anew goes by it.
 * `clear` is a deletion: nothing stays for replay, unless `retain` asks for it.
 * Nothing of the deprecated base class is called, so nothing warns; where it is gone, none is needed.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 
 from eventlog.adapters import missing
 from eventlog.errors import Closed
+from eventlog.events import to_ms
 from eventlog.history import ChatHistory, Events, Messages
 from eventlog.log import EventLog
 from eventlog.reading import LOOP_RECORDS_MAX
@@ -28,6 +29,7 @@ except ImportError as error:
 
 from eventlog.adapters.langchain_logs import Stand
 from eventlog.adapters.langchain_messages import FORM, pack, unpack
+from eventlog.adapters.langchain_old import Old, old_of
 
 if TYPE_CHECKING:
     from langchain_core.chat_history import BaseChatMessageHistory
@@ -53,9 +55,9 @@ class LogChatMessageHistory(BaseChatMessageHistory):
     _held: ChatHistory
     _held_for: tuple[str, Any, EventLog] | None = None
 
-    def _begin(self, stand: Stand, ack: str | None, retain: timedelta | None) -> None:
+    def _begin(self, stand: Stand, ack: str | None, retain: timedelta | None, *, legacy: bool) -> None:
         """Check what all of them have in common; nothing is read or written."""
-        self._stand = stand
+        self._stand, self._legacy = stand, legacy
         self._ack = None if ack is None else checked_ack(ack)
         self._retain_ms = 0 if retain is AT_ONCE else checked_retain_ms(retain)
         self._chat()
@@ -77,7 +79,8 @@ class LogChatMessageHistory(BaseChatMessageHistory):
     @property
     def messages(self) -> list[BaseMessage]:
         """The messages, oldest first; a list with `.source` and `.complete`, which is False in an outage."""
-        return _messages(self._on(ChatHistory.read_events))
+        old = self._old()
+        return _messages(self._on(ChatHistory.read_events) if old is None else self._on(old.read))
 
     @messages.setter  # as in every history, a property stands for an attribute
     def messages(self, messages: list[BaseMessage]) -> NoReturn:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -85,7 +88,8 @@ class LogChatMessageHistory(BaseChatMessageHistory):
 
     async def aget_messages(self) -> list[BaseMessage]:
         """Give the messages, with the backend's own async client."""
-        found = await self._aon(ChatHistory.aread_events)
+        old = self._old()
+        found = await (self._aon(ChatHistory.aread_events) if old is None else self._aon(old.aread))
         return await asyncio.to_thread(_messages, found) if len(found.events) > LOOP_RECORDS_MAX else _messages(found)
 
     def add_message(self, message: BaseMessage) -> None:
@@ -110,11 +114,33 @@ class LogChatMessageHistory(BaseChatMessageHistory):
 
     def clear(self) -> None:
         """Delete every message so far, also those that arrive later with an earlier id."""
-        self._on(ChatHistory.clear, self._ack)
+        self._on(self._clear)
 
     async def aclear(self) -> None:
         """Do as `clear`; the event loop is never blocked for longer than a journal write."""
-        await self._aon(ChatHistory.aclear, self._ack)
+        if self._legacy and self._retain_ms != 0:
+            await asyncio.to_thread(self.clear)
+        else:
+            await self._aon(self._aclear)
+
+    def _clear(self, chat: ChatHistory) -> None:
+        covered, seal = self._covered(chat)
+        chat.clear(self._ack, covered=covered, seal=seal)
+
+    async def _aclear(self, chat: ChatHistory) -> None:
+        covered, seal = self._covered(chat)
+        await chat.aclear(self._ack, covered=covered, seal=seal)
+
+    def _covered(self, chat: ChatHistory) -> tuple[int, bytes]:
+        old = self._old()
+        return (0, b"") if old is None else old.covered(chat, keeps=self._retain_ms != 0)
+
+    def _old(self) -> Old | None:
+        """Give what there is to be read through to, if anything is."""
+        if not self._legacy:
+            return None
+        ttl_ms = to_ms(self._lifetime, "ttl") if self._expiry == "sliding" else 0
+        return old_of(self._stand.backend, ttl_ms or 0)
 
     def __str__(self) -> str:
         return get_buffer_string(self.messages)
@@ -147,4 +173,4 @@ class LogChatMessageHistory(BaseChatMessageHistory):
 
 
 def _messages(found: Events) -> list[BaseMessage]:
-    return Messages(map(unpack, found.events), found.source, complete=found.complete)
+    return Messages(filter(None, map(unpack, found.events)), found.source, complete=found.complete)

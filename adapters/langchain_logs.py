@@ -40,14 +40,14 @@ class Stand:
         self._open()
 
     def _open(self) -> None:
-        self._backend = self._make()
-        self.log = open_log(self._backend, journal=self._journal, ack=os.environ.get("EVENTLOG_ACK") or "journal")
+        self.backend = self._make()
+        self.log = open_log(self.backend, journal=self._journal, ack=os.environ.get("EVENTLOG_ACK") or "journal")
 
     def renew(self, make: Make) -> None:
         """Connect as the backend that `make` gives, where that can be."""
         self._make = make
-        if isinstance(self._backend, Renewable):
-            self._backend.renew(make())
+        if isinstance(self.backend, Renewable):
+            self.backend.renew(make())
 
     def reopen(self, closed: EventLog) -> None:
         """Open the log anew, unless another thread just did."""

@@ -18,6 +18,7 @@ Invariants:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -27,6 +28,7 @@ from langchain_core import messages as langchain
 from langchain_core.messages import BaseMessage, ChatMessage, convert_to_messages, messages_from_dict
 
 from eventlog.adapters.langchain_values import Unstorable, tagged, untagged
+from eventlog.codec import IMPORTED
 from eventlog.errors import MessageNotSerializable
 from eventlog.events import MessageAdded
 
@@ -150,14 +152,23 @@ def _tagged(name: str, value: Any) -> Any:
     raise MessageNotSerializable(f"expected values in the field {name} that can be kept, found {found}")
 
 
-def unpack(event: MessageAdded) -> BaseMessage:
-    """Give the message that an event keeps; takes over the values that it holds."""
+def unpack(event: MessageAdded) -> BaseMessage | None:
+    """Give the message that an event keeps; takes over the values that it holds.
+
+    None for what an older class's data held that no version of it can have written: kept, and shown to operators.
+    """
     if event.form == FORM:
         try:
             return _restored(event.message)
         except Exception:  # noqa: BLE001, S110 (written by another hand: whatever it is, it hides nothing else)
             pass
-    return meant(event.message)
+    return _imported(event.message) if event.form == IMPORTED else meant(event.message)
+
+
+def _imported(value: Any) -> BaseMessage | None:
+    with suppress(Exception):
+        return _from_langchain(value if isinstance(value, dict) else json.loads(value))
+    return None
 
 
 def _restored(stored: dict[str, Any]) -> BaseMessage:

@@ -39,7 +39,8 @@ class MomentoChatMessageHistory(LogChatMessageHistory):
     """A drop-in for langchain-community's class of this name.
 
     `ack` is when an add returns ("journal", "fsync", "backend"; else $EVENTLOG_ACK); `journal` names the directory of
-    pending events (else $EVENTLOG_JOURNAL); `retain` is how long what a clear hid can be replayed.
+    pending events (else $EVENTLOG_JOURNAL); `retain` is how long what a clear hid can be replayed; with
+    `legacy=False` nothing is looked for that the class of langchain-community wrote.
     """
 
     _expiry: Expiry = "sliding"
@@ -56,6 +57,7 @@ class MomentoChatMessageHistory(LogChatMessageHistory):
         ack: str | None = None,
         journal: Journal = None,
         retain: timedelta | None = AT_ONCE,
+        legacy: bool = True,
     ) -> None:
         """Find the log; no server is asked, and a missing cache is made at the first delivery or read."""
         if not isinstance(cache_client, CacheClient):
@@ -68,7 +70,8 @@ class MomentoChatMessageHistory(LogChatMessageHistory):
         def make(client: CacheClient) -> Backend:
             return MomentoBackend(client, cache_name, create=ensure_cache_exists)
 
-        self._begin(stand_of_client(cache_client, journal, make, (cache_name, ensure_cache_exists)), ack, retain)
+        stand = stand_of_client(cache_client, journal, make, (cache_name, ensure_cache_exists))
+        self._begin(stand, ack, retain, legacy=legacy)
 
     @classmethod
     def from_client_params(  # noqa: PLR0913 (the signature that users have)

@@ -38,8 +38,9 @@ class RocksetChatMessageHistory(LogChatMessageHistory):
     """A drop-in for langchain-community's class of this name.
 
     `ack` is when an add returns ("journal", "fsync", "backend"; else `sync` decides, or $EVENTLOG_ACK); `journal` names
-    the directory of pending events (else $EVENTLOG_JOURNAL); `retain` is how long what a clear hid can be replayed.
-    `messages_key` has no meaning any more: each message is a document of its own.
+    the directory of pending events (else $EVENTLOG_JOURNAL); `retain` is how long what a clear hid can be replayed;
+    with `legacy=False` nothing is looked for that the class of langchain-community wrote. `messages_key` names the
+    array that it wrote to; now each message is a document of its own.
     """
 
     SLEEP_INTERVAL_MS: int = 5
@@ -59,6 +60,7 @@ class RocksetChatMessageHistory(LogChatMessageHistory):
         ack: str | None = None,
         journal: Journal = None,
         retain: timedelta | None = AT_ONCE,
+        legacy: bool = True,
     ) -> None:
         """Find the log; no server is asked, and a missing collection is made at the first delivery or read."""
         if not isinstance(client, rockset.RocksetClient):
@@ -70,10 +72,10 @@ class RocksetChatMessageHistory(LogChatMessageHistory):
         self.sync, self.message_uuid_method = sync, message_uuid_method
 
         def make(client: rockset.RocksetClient) -> Backend:
-            return RocksetBackend(client, collection, workspace, create=True)
+            return RocksetBackend(client, collection, workspace, create=True, old_field=messages_key)
 
-        stand = stand_of_client(client, journal, make, (workspace, collection))
-        self._begin(stand, ack or ("backend" if sync else None), retain)
+        stand = stand_of_client(client, journal, make, (workspace, collection, messages_key))
+        self._begin(stand, ack or ("backend" if sync else None), retain, legacy=legacy)
 
     def add_message(self, message: BaseMessage) -> None:
         """Append a message; raises as `ChatHistory.add` does."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from time import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from eventlog.adapters import missing
 from eventlog.errors import BackendError, EventRejected, SessionUnavailable
@@ -31,6 +31,7 @@ except ImportError as error:
     raise missing("momento", "momento") from error
 
 from eventlog.adapters import momento_keys as keys
+from eventlog.adapters.legacy import NOTHING, Look
 from eventlog.adapters.momento_calls import Calls, KeyFull
 from eventlog.adapters.momento_clients import Clients, at_once
 from eventlog.adapters.momento_places import place_of
@@ -171,6 +172,33 @@ class MomentoBackend:
         replies = at_once([partial(self._calls.fetch, keys.newest_cut(session)) for session in sessions])
         found = {session: keys.cut_of(reply or []) for session, reply in zip(sessions, replies, strict=True)}
         return {session: cut for session, cut in found.items() if cut is not None}
+
+    # the list of the class that users come from
+
+    def read_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read`, and ask at the same time how long the session's old list is."""
+        found: list[Any] = at_once([partial(self.read, session, limit=limit), partial(self.look_at_old, session)])
+        return found[0], found[1]
+
+    async def aread_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read_with_old`, in a thread, as all async reads here."""
+        return await asyncio.to_thread(self.read_with_old, session, limit)
+
+    def look_at_old(self, session: str) -> Look:
+        """Ask how long the session's old list is; more, a cache does not tell at a small price."""
+        try:
+            return Look(self._calls.list_length(session), None, lapses=True)
+        except SessionUnavailable:  # a key of another type
+            return NOTHING
+
+    def old_page(self, session: str, start: int, stop: int | None = None) -> list[bytes]:
+        """Give elements of the session's old list by their places, oldest first."""
+        return self._calls.list_all(session)[start:stop]
+
+    def remove_old(self, session: str, before: bytes) -> None:  # noqa: ARG002 (a list has no times)
+        """Remove the session's old list."""
+        if self.look_at_old(session).length:
+            self._calls.delete(session)
 
     # removing
 

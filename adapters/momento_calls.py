@@ -59,6 +59,24 @@ class Calls:
         except SdkException:
             return None
 
+    # the list of the class that users come from
+
+    def list_length(self, key: str) -> int:
+        """Count the elements of a list; what is no list has none."""
+        return _length(self._ask(lambda client: client.list_length(self._cache, key), momento_clients.READ_TIMEOUT_S))
+
+    def list_all(self, key: str) -> list[bytes]:
+        """Give a whole list."""
+        try:
+            response = self._ask(lambda client: client.list_fetch(self._cache, key))
+            return list(getattr(response, "value_list_bytes", []))
+        except SdkException as error:
+            raise self._told(error) from None
+
+    def delete(self, key: str) -> None:
+        """Remove a key."""
+        self._ask(lambda client: client.delete(self._cache, key))
+
     def _fetch(self, client: Any, fetch: Fetch) -> Any:
         order = SortOrder.DESCENDING if fetch.descending else SortOrder.ASCENDING
         return client.sorted_set_fetch_by_score(
@@ -89,6 +107,10 @@ class Calls:
 
     def _told(self, error: SdkException) -> BackendError:
         return KeyFull(str(told(self._identity, error))) if is_full(error) else told(self._identity, error)
+
+
+def _length(response: Any) -> int:
+    return int(getattr(response, "length", 0))
 
 
 def _elements(response: Any) -> Reply:

@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from time import time_ns
 from typing import Any
 
@@ -22,7 +22,8 @@ try:
 except ImportError as error:
     raise missing("redis", "redis") from error
 
-from eventlog.adapters import redis_clients
+from eventlog.adapters import redis_clients, redis_old
+from eventlog.adapters.legacy import Look
 from eventlog.adapters.redis_clients import Clients
 from eventlog.adapters.redis_keys import (
     GRACE_MAX_MS,
@@ -36,6 +37,7 @@ from eventlog.adapters.redis_keys import (
     to_read,
     to_remove,
     to_scan,
+    to_scan_lists,
     to_write,
 )
 from eventlog.adapters.redis_places import Place, place_of
@@ -43,6 +45,8 @@ from eventlog.adapters.redis_urls import place_of_url
 from eventlog.adapters.redis_words import cause_of, told
 
 __all__ = ["GRACE_MAX_MS", "GRACE_MIN_MS", "MARKER_MS", "RedisBackend", "from_url"]
+
+_LOOKS = 3
 
 
 class RedisBackend:
@@ -88,6 +92,39 @@ class RedisBackend:
             raise self._told(error, whole=True) from cause_of(error)
         return newest(self._answered(replies), limit)
 
+    # the list of the class that users come from
+
+    def read_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read`, and look at the session's old list in the same round trip."""
+        owners, commands = _joined(to_read(session, None, limit), redis_old.to_look(session))
+        replies = self._ask((owners, commands), redis_clients.READ_TIMEOUT_S)
+        return newest(self._answered(replies[:-_LOOKS]), limit), redis_old.look_of(replies[-_LOOKS:])
+
+    async def aread_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read_with_old`, with redis.asyncio."""
+        try:
+            replies = await self._clients.aexchange(*_joined(to_read(session, None, limit), redis_old.to_look(session)))
+        except (redis.RedisError, OSError) as error:
+            raise self._told(error, whole=True) from cause_of(error)
+        return newest(self._answered(replies[:-_LOOKS]), limit), redis_old.look_of(replies[-_LOOKS:])
+
+    def look_at_old(self, session: str) -> Look:
+        """Look at the session's old list."""
+        return redis_old.look_of(self._ask(redis_old.to_look(session), redis_clients.READ_TIMEOUT_S))
+
+    def old_page(self, session: str, start: int, stop: int | None = None) -> list[bytes]:
+        """Give elements of the session's old list by their places, oldest first."""
+        return redis_old.page_of(self._ask(redis_old.to_page(session, start, stop)))
+
+    def old_sessions(self, prefix: str) -> Iterator[str]:
+        """Give the names of the lists that begin with `prefix`, some maybe twice."""
+        for key in self._keys(to_scan_lists, prefix):
+            yield key.decode(errors="replace")
+
+    def remove_old(self, session: str, before: bytes) -> None:  # noqa: ARG002 (a list has no times)
+        """Remove the session's old list."""
+        self._ask(redis_old.to_remove(session))
+
     def cuts(self, sessions: Sequence[str]) -> dict[str, bytes]:
         """Give the newest clear of each session that has one."""
         owners, commands = to_find_cuts(sessions)
@@ -101,13 +138,13 @@ class RedisBackend:
     def sessions(self, prefix: str = "") -> Iterator[str]:
         """Give the sessions that begin with `prefix`, by SCAN of every primary."""
         seen = set()
-        for key in self._keys(prefix):
+        for key in self._keys(to_scan, prefix):
             session = session_of(key)
             if session is not None and session not in seen:
                 seen.add(session)
                 yield session
 
-    def _keys(self, prefix: str) -> Iterator[bytes]:
+    def _keys(self, to_scan: Callable[[bytes, str], bytes], prefix: str) -> Iterator[bytes]:
         try:
             for where in self._clients.servers():
                 cursor = b"0"
@@ -150,6 +187,10 @@ class RedisBackend:
 
     def _told(self, error: Exception, *, whole: bool = False) -> BackendError:
         return told(self.identity, error, in_parts=self._clients.in_parts and not whole)
+
+
+def _joined(first: Commands, second: Commands) -> Commands:
+    return first[0] + second[0], first[1] + second[1]
 
 
 def from_url(url: str) -> RedisBackend:

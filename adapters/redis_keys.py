@@ -87,6 +87,11 @@ def to_scan(cursor: bytes, prefix: str) -> bytes:
     return pack(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _SCAN_COUNT)
 
 
+def to_scan_lists(cursor: bytes, prefix: str) -> bytes:
+    """Give what asks for the next lists whose names begin with `prefix`."""
+    return pack(b"SCAN", cursor, b"MATCH", _glob(prefix.encode()) + b"*", b"COUNT", _SCAN_COUNT, b"TYPE", b"list")
+
+
 def session_of(key: bytes) -> str | None:
     """Give the session that a key belongs to, if it is one of ours."""
     if not key.startswith(_PREFIX) or key[-3:] not in _KINDS:

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,7 +30,8 @@ try:
 except ImportError as error:
     raise missing("rockset", "rockset") from error
 
-from eventlog.adapters.rockset_calls import Calls, Place, Row, Rows, place_of, read_kept, read_rows
+from eventlog.adapters.legacy import NOTHING, Look
+from eventlog.adapters.rockset_calls import Calls, Place, Row, Rows, place_of, read_kept, read_plain, read_rows
 from eventlog.adapters.rockset_rows import (
     ABOVE_ALL,
     WRITE_DOCUMENTS_MAX,
@@ -45,6 +47,7 @@ from eventlog.adapters.rockset_rows import (
 __all__ = ["RocksetBackend", "from_url"]
 
 VISIBLE_TIMEOUT_S = 60.0
+OLD_FIELD = "messages"
 KEY_VARIABLE = "ROCKSET_API_KEY"
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.002, 0.25
 _CUTS_MAX = 500
@@ -67,17 +70,23 @@ class RocksetBackend:
         workspace: str = "commons",
         *,
         create: bool = False,
+        old_field: str = OLD_FIELD,
     ) -> None:
-        """Stand on the address and key of `client`, with connections of our own; `create`: make what is missing."""
+        """Stand on the address and key of `client`, with connections of our own; `create`: make what is missing.
+
+        `old_field`: what the class that users come from was told as `messages_key`.
+        """
         place = place_of(client)
         self._table = Table(workspace, collection)
         self.identity = f"rockset:{place.address}/{workspace}/{collection}"
         self._calls = Calls(place, workspace, collection, self.identity, create=create)
+        self._old_field = old_field
 
     def renew(self, newer: RocksetBackend) -> None:
         """Connect from now on as `newer` does, a backend of the same identity; make the collection if either would."""
         self._calls.create |= newer._calls.create
         self._calls.move(newer._calls.place)
+        self._old_field = newer._old_field
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record and wait until queries see it."""
@@ -160,6 +169,33 @@ class RocksetBackend:
                 raise BackendUnavailable(f"{self.identity}: expected the clears of sessions, found a part of them")
             found |= {row["session"]: record_of(row["record"]) for row in reply.rows}
         return found
+
+    # the document of the class that users come from
+
+    def read_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read`, and look at the session's old document, with a query of its own."""
+        return self.read(session, limit=limit), self.look_at_old(session)
+
+    async def aread_with_old(self, session: str, limit: int) -> tuple[list[bytes], Look]:
+        """Do as `read_with_old`, in a thread."""
+        return await asyncio.to_thread(self.read_with_old, session, limit)
+
+    def look_at_old(self, session: str) -> Look:
+        """Look at the session's old document: no query that is sure to be understood tells less than all of it."""
+        elements = self.old_page(session, 0)
+        return Look(len(elements), elements[-1]) if elements else NOTHING
+
+    def old_page(self, session: str, start: int, stop: int | None = None) -> list[bytes]:
+        """Give elements of the session's old array by their places, oldest first, as JSON."""
+        reply = self._calls.query(self._table.old(self._old_field), {"session": session}, read_plain)
+        if not reply.complete:
+            raise BackendUnavailable(f"{self.identity}: expected all of an old document, found a part of it")
+        return [json.dumps(row).encode() for row in reply.rows][start:stop]
+
+    def remove_old(self, session: str, before: bytes) -> None:  # noqa: ARG002 (an array has no times)
+        """Empty the session's old array."""
+        if self.look_at_old(session).length:
+            self._wait_for([self._calls.add([{"_id": session, self._old_field: []}])[1]])
 
     # removing
 

@@ -59,6 +59,7 @@ class _Reply(msgspec.Struct, Generic[T]):
 
 _read_any: Callable[[bytes], Any] = msgspec.json.decode
 read_rows: Callable[[bytes], _Reply[Row]] = msgspec.json.Decoder(_Reply[Row]).decode
+read_plain: Callable[[bytes], _Reply[dict[str, Any]]] = msgspec.json.Decoder(_Reply[dict[str, Any]]).decode
 read_kept: Callable[[bytes], _Reply[Kept]] = msgspec.json.Decoder(_Reply[Kept]).decode
 
 

@@ -105,6 +105,12 @@ class Table:
                 )
         self._from = f'FROM "{workspace}"."{collection}"'
 
+    def old(self, field: str) -> str:
+        """Select the messages of :session as the class kept them that users come from: one document, an array."""
+        if not _NAME.fullmatch(field):
+            raise ConfigurationError("expected as messages_key letters, digits, '-', '_' and '.'; found another name")
+        return f'SELECT * FROM UNNEST ((SELECT "{field}" {self._from} WHERE _id = :session))'  # noqa: S608 (checked)
+
     def page(self, limit: int) -> str:
         """Select the newest records of :session below :top."""
         return (

@@ -37,6 +37,7 @@ EXIT_S = 5.0
 _FRAME_OVERHEAD_BYTES = 2048
 _RECORD_OVERHEAD_BYTES = 32
 _ROOMY_BYTES = 4096
+FRAME_BYTES_MAX = 1 << 20
 _open_logs: set[Access] = set()
 
 
@@ -133,6 +134,17 @@ class Access:
         self._acknowledge(live, level, ids[-1])
         return ids
 
+    def _keep(self, key: Key, records: Sequence[bytes]) -> None:
+        """Append records that have their ids already, a frame for each `FRAME_BYTES_MAX` of them."""
+        for frame in portions(records, FRAME_BYTES_MAX):
+            live = self._ready(sum(map(len, frame)) + _RECORD_OVERHEAD_BYTES * len(frame) + _FRAME_OVERHEAD_BYTES)
+            try:
+                live.writer().keep(key, frame)
+            except JournalError as error:
+                _once_more(live, error)
+                live.writer().keep(key, frame)
+            live.wake()
+
     def _ready(self, size: int) -> Incarnation:
         """Give the incarnation when its journal has room for `size` bytes."""
         live = self._live()
@@ -189,6 +201,20 @@ class Access:
             self._incarnation = None
         for backend in self._backends.values():
             backend.after_fork()
+
+
+def portions(records: Sequence[bytes], size_max: int) -> Iterator[list[bytes]]:
+    """Cut records into portions of at most `size_max` bytes, or of one record."""
+    portion: list[bytes] = []
+    size = 0
+    for record in records:
+        if portion and size + len(record) > size_max:
+            yield portion
+            portion, size = [], 0
+        portion.append(record)
+        size += len(record)
+    if portion:
+        yield portion
 
 
 def _once_more(live: Incarnation, error: JournalError) -> None:

@@ -39,6 +39,12 @@ def tick_of(event_id: bytes) -> int:
     return (high >> 16) << COUNTER_BITS | (high & _COUNTER_MASK)
 
 
+def id_at(tick: int, writer: bytes) -> EventId:
+    """Give the id of a tick and a writer."""
+    high = (tick >> COUNTER_BITS) << 16 | _VERSION | (tick & _COUNTER_MASK)
+    return bytes.__new__(EventId, high.to_bytes(8, "big") + writer)
+
+
 def first_id_at(ms: int) -> bytes:
     """Give the smallest 16 bytes that an id of this millisecond can have (a bound, not an id)."""
     return (ms << 16).to_bytes(8, "big") + bytes(8)

@@ -18,6 +18,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -33,6 +34,8 @@ PERMANENT = bytes((VERSION, Kind.MESSAGE))
 FIXED = bytes((VERSION, Kind.MESSAGE_FIXED))
 SLIDING = bytes((VERSION, Kind.MESSAGE_SLIDING))
 CLEARED = bytes((VERSION, Kind.CLEARED))
+IMPORTED = "langchain-community"
+"""The form of what an older layout held: the JSON object, or the text or bytes where these would not come back."""
 
 _encode: Callable[[Any], bytes] = msgspec.msgpack.Encoder().encode
 _decode_message: Callable[[bytes], MessageAdded] = msgspec.msgpack.Decoder(MessageAdded).decode
@@ -54,8 +57,9 @@ def encode_message(prefix: bytes, at_ms: int, form: str, message: Any, ttl_ms: i
 
 
 def encode_cleared(event: HistoryCleared) -> bytes:
-    """Give the body of a cut."""
-    return CLEARED + _encode(event)
+    """Give the body of a cut; what only cuts over an older layout have is left out of the others."""
+    short = (event.at_ms, event.retain_ms, event.erase, event.history_ttl_ms)
+    return CLEARED + _encode(event if event.covered else short)
 
 
 def decode(record: bytes) -> Event:
@@ -81,6 +85,14 @@ def _unknown(record: bytes) -> UnknownEvent:
     if len(record) < PAYLOAD_AT:
         raise DamagedBody(f"expected a record of at least {PAYLOAD_AT} bytes, found {len(record)}")
     return UnknownEvent()
+
+
+def is_imported(record: bytes) -> bool:
+    """Tell whether an event was made of what an older layout held: its id is as old as that, not as its wait."""
+    with suppress(DamagedBody):
+        event = decode(record)
+        return not event.at_ms or (isinstance(event, MessageAdded) and event.form == IMPORTED)
+    return False
 
 
 def is_cut(record: bytes) -> bool:

@@ -22,6 +22,7 @@ SESSION_BYTES_MAX = 1024
 MS = timedelta(milliseconds=1)
 _SECONDS_MAX = timedelta.max.total_seconds()
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ALL_OLD = -1
 _VERSION_7 = 0x70
 _VARIANT_RFC = 0x80
 
@@ -97,6 +98,10 @@ class HistoryCleared(msgspec.Struct, frozen=True, array_like=True, gc=False):
     erase: bool = False
     history_ttl_ms: int = 0
     """The TTL of the history that was cleared; 0 where it had none."""
+    covered: int = 0
+    """How many elements of an older layout's list lie below it; `ALL_OLD`: all, and they go with what it hides."""
+    seal: bytes = b""
+    """The mark of the last of them."""
 
 
 class UnknownEvent(msgspec.Struct, frozen=True):

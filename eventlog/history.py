@@ -19,6 +19,7 @@ from eventlog.errors import MessageTooLarge
 from eventlog.events import EPOCH, ID_BYTES, MS, EventId, HistoryCleared, MessageAdded, session_bytes, to_ms
 from eventlog.following import Following
 from eventlog.journal import Key
+from eventlog.ports import Rider
 from eventlog.projections.timeline import TimelineEntry
 from eventlog.reading import Answer, Query
 from eventlog.replaying import Replay
@@ -89,11 +90,22 @@ class ChatHistory:
             raise _too_large(size)
         return self._log._append(self._key, bodies, wall_ms, ack)  # noqa: SLF001
 
-    def clear(self, ack: str | None = None) -> EventId:
-        """Hide every message so far, also those that arrive later with an earlier id; give the cut's id."""
+    def clear(self, ack: str | None = None, *, covered: int = 0, seal: bytes = b"") -> EventId:
+        """Hide every message so far, also those that arrive later with an earlier id; give the cut's id.
+
+        `covered` and `seal` are for adapters: how much of an older layout's list it hides (`HistoryCleared`).
+        """
         wall_ms = self._log.now_ms()
-        cut = HistoryCleared(wall_ms, self._retain_ms, erase=False, history_ttl_ms=self._ttl_ms)
+        cut = HistoryCleared(wall_ms, self._retain_ms, history_ttl_ms=self._ttl_ms, covered=covered, seal=seal)
         return self._log._append_one(self._key, encode_cleared(cut), wall_ms, ack)  # noqa: SLF001
+
+    def now_ms(self) -> int:
+        """Give the time that the log goes by, in Unix ms."""
+        return self._log.now_ms()
+
+    def keep(self, records: Sequence[bytes]) -> None:
+        """Append records that have their ids already, which may be there: for imports. Raises `JournalError`."""
+        self._log._keep(self._key, records)  # noqa: SLF001
 
     def messages(self, last: int | None = None, as_of: datetime | EventId | str | None = None) -> Messages:
         """Give the messages as they were given, oldest first; `last` of them, as they were at a time or an event.
@@ -102,9 +114,11 @@ class ChatHistory:
         """
         return _as_given(self.read_events(last, as_of))
 
-    def read_events(self, last: int | None = None, as_of: datetime | EventId | str | None = None) -> Events:
-        """Do as `messages`, but give the events: for adapters, which look at the form of each."""
-        query = self._query(last, as_of)
+    def read_events(
+        self, last: int | None = None, as_of: datetime | EventId | str | None = None, rider: Rider | None = None
+    ) -> Events:
+        """Do as `messages`, but give the events: for adapters, which look at their forms, and ask `rider` along."""
+        query = self._query(last, as_of)._replace(rider=rider)
         return _selected(self._log._read(query), last)  # noqa: SLF001
 
     def timeline(self, as_of: datetime | EventId | str | None = None) -> Timeline:
@@ -140,19 +154,21 @@ class ChatHistory:
             return await asyncio.to_thread(self.add_many, list(messages), ack)
         return self.add_many(messages, ack)
 
-    async def aclear(self, ack: str | None = None) -> EventId:
+    async def aclear(self, ack: str | None = None, *, covered: int = 0, seal: bytes = b"") -> EventId:
         """Do as `clear`, in a thread where it may have to wait."""
         if self._log._may_block(ack):  # noqa: SLF001
-            return await asyncio.to_thread(self.clear, ack)
-        return self.clear(ack)
+            return await asyncio.to_thread(self.clear, ack, covered=covered, seal=seal)
+        return self.clear(ack, covered=covered, seal=seal)
 
     async def amessages(self, last: int | None = None, as_of: datetime | EventId | str | None = None) -> Messages:
         """Do as `messages`, with the backend's own async client."""
         return _as_given(await self.aread_events(last, as_of))
 
-    async def aread_events(self, last: int | None = None, as_of: datetime | EventId | str | None = None) -> Events:
+    async def aread_events(
+        self, last: int | None = None, as_of: datetime | EventId | str | None = None, rider: Rider | None = None
+    ) -> Events:
         """Do as `read_events`, with the backend's own async client."""
-        query = self._query(last, as_of)
+        query = self._query(last, as_of)._replace(rider=rider)
         return _selected(await self._log._aread(query), last)  # noqa: SLF001
 
     def _query(self, last: int | None, as_of: datetime | EventId | str | None) -> Query:

@@ -112,6 +112,15 @@ class Journal:
             finally:
                 self._busy = False
 
+    def keep(self, key: Key, records: Sequence[bytes]) -> None:
+        """Do as `append`, for records that have their ids already."""
+        with self._lock:
+            self._busy = not self._busy or refuse_in_the_middle()
+            try:
+                self._write(key, records)
+            finally:
+                self._busy = False
+
     def append_records(self, session: bytes, records: Sequence[bytes]) -> None:
         """Write records that have their ids already (what a failed sync left in doubt)."""
         with self._lock:

@@ -78,6 +78,31 @@ class Backend(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsOld(Protocol):
+    """A backend beside whose events an older layout may lie, under the same sessions."""
+
+    def remove_old(self, session: str, before: bytes) -> None:
+        """Remove what the older layout holds of a session, or what of it is older than an id where it has times."""
+        ...
+
+
+class Rider(Protocol):
+    """What a read of the newest page asks of a backend beside the events, in the same round trip where it can."""
+
+    def read(self, backend: Backend, session: str, limit: int) -> list[bytes]:
+        """Do as the backend's `read`, and keep what else was found."""
+        ...
+
+    async def aread(self, backend: Backend, session: str, limit: int) -> list[bytes]:
+        """Do as the backend's `aread`, and keep what else was found."""
+        ...
+
+    def met(self, records: Sequence[bytes], *, cut: bool) -> None:
+        """Be told all records that the read went by, pending ones included, and whether one is a clear."""
+        ...
+
+
 def by_keeping(backends: Mapping[str, Backend]) -> list[tuple[str, Backend]]:
     """Give backends in the order in which reads prefer them: as they were named, with those that are caches last."""
     return sorted(backends.items(), key=lambda item: bool(getattr(item[1], "is_cache", False)))

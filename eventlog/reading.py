@@ -25,7 +25,7 @@ from eventlog.errors import BackendUnavailable, SessionUnavailable
 from eventlog.events import ID_BYTES
 from eventlog.pending import PendingView
 from eventlog.place import backend_key
-from eventlog.ports import Backend, by_keeping
+from eventlog.ports import Backend, Rider, by_keeping
 from eventlog.projections.messages import Folded, fold_merged, merge
 
 CACHE_BYTES_MAX = 32 << 20
@@ -50,6 +50,8 @@ class Query(NamedTuple):
     last: int | None = None
     before: bytes | None = None
     """Only ids smaller than this; the present is None."""
+    rider: Rider | None = None
+    """Asked along, of the first backend."""
 
 
 class Answer(NamedTuple):
@@ -235,7 +237,11 @@ class SessionReader:
         walk = self._steps(query, store, pending)
         page: Page | tuple[list[bytes], Folded] = next(walk)
         while isinstance(page, Page):
-            page = _sent(walk, store.backend.read(query.session, before=page.before, limit=page.limit))
+            if query.rider is not None and page.before is None:
+                records = query.rider.read(store.backend, query.session, page.limit)
+            else:
+                records = store.backend.read(query.session, before=page.before, limit=page.limit)
+            page = _sent(walk, records)
         return page
 
     async def aread(self, query: Query) -> Answer:
@@ -257,7 +263,10 @@ class SessionReader:
         walk = self._steps(query, store, pending)
         page: Page | tuple[list[bytes], Folded] = next(walk)
         while isinstance(page, Page):
-            records = await store.backend.aread(query.session, before=page.before, limit=page.limit)
+            if query.rider is not None and page.before is None:
+                records = await query.rider.aread(store.backend, query.session, page.limit)
+            else:
+                records = await store.backend.aread(query.session, before=page.before, limit=page.limit)
             in_thread = len(records) > LOOP_RECORDS_MAX
             page = await asyncio.to_thread(_sent, walk, records) if in_thread else _sent(walk, records)
         return page
@@ -272,6 +281,8 @@ class SessionReader:
         self.observe(query, reversed(records))
         if query.before is None:
             self._seen.keep(query, records)
+        if query.rider is not None and complete:
+            query.rider.met(records, cut=folded.cut)
         return Answer(self._reported(folded), store.name, complete)
 
     def _count(self, store: Store) -> bool:

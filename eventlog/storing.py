@@ -15,10 +15,10 @@ from time import monotonic
 
 from eventlog.aside import Aside
 from eventlog.clock import first_id_at
-from eventlog.codec import is_cut
+from eventlog.codec import decode, is_cut, is_imported
 from eventlog.errors import BackendError, BackendUnavailable, EventRejected, JournalError
-from eventlog.events import ID_BYTES
-from eventlog.ports import Backend, Batch
+from eventlog.events import ALL_OLD, ID_BYTES, HistoryCleared
+from eventlog.ports import Backend, Batch, KeepsOld
 from eventlog.projections.retention import is_over
 
 PROBE_EVENTS_MAX = 4096
@@ -35,6 +35,7 @@ class Storer:
     def __init__(self, backend: Backend, key: str, aside: Aside, now_ms: Callable[[], int]) -> None:
         """Go on with the sessions that are held already."""
         self._backend, self._key, self._aside, self._now_ms = backend, key, aside, now_ms
+        self._old = backend if isinstance(backend, KeepsOld) else None
         self._held = aside.sessions(key, "held")
         self._pause_s = PROBE_FIRST_S
         self._probe_at = 0.0
@@ -52,24 +53,26 @@ class Storer:
         oldest = first_id_at(max(0, self._now_ms() - PENDING_MAX_MS))
         if not any(record < oldest for records in batch.values() for record in records):
             return batch
-        old = {session: [record for record in records if record < oldest] for session, records in batch.items()}
+        old = {session: [record for record in records if _is_old(record, oldest)] for session, records in batch.items()}
         self._put(
             {session: records for session, records in old.items() if records},
             "dead",
             "it could be delivered only after more than 90 days; retry it if it should be in the history",
         )
-        kept = {session: [record for record in records if record >= oldest] for session, records in batch.items()}
+        kept = {session: [each for each in records if not _is_old(each, oldest)] for session, records in batch.items()}
         return {session: records for session, records in kept.items() if records}
 
     def _settle(self, batch: Batch) -> int:
         if not batch:
             return 0
+        over = self._over(batch)
+        self._remove_old(over)
         try:
             failed = self._backend.append(batch)
         except EventRejected as error:
             return self._halve(batch, error)
         taken = {session: batch[session] for session in batch if session not in failed} if failed else batch
-        self._remove_cleared(taken)
+        self._remove_cleared({session: cut for session, cut in over.items() if session in taken})
         self._remove_late(taken)
         return _count(taken) + sum(self._failed(session, batch[session], failed[session]) for session in failed)
 
@@ -97,12 +100,29 @@ class Storer:
         except JournalError as error:
             raise BackendUnavailable(str(error)) from error
 
-    def _remove_cleared(self, batch: Batch) -> None:
-        """Remove what clears without retention hide, once their markers are stored: by the newest of a session."""
+    def _over(self, batch: Batch) -> dict[str, bytes]:
+        """Give the newest clear without retention of each session that has one."""
+        found = {}
         for session, records in batch.items():
             over = [record for record in records if is_cut(record) and is_over(record, self._now_ms())]
             if over:
-                self._backend.remove(session, max(over)[:ID_BYTES])
+                found[session] = max(over)
+        return found
+
+    def _remove_old(self, over: dict[str, bytes]) -> None:
+        """Remove what an older layout held, before the clears that cover it are stored: who meets one finds it gone."""
+        covering = {session: cut for session, cut in over.items() if _covers_all(cut)}
+        if self._old is None or not covering:
+            return
+        stored = self._backend.cuts(list(covering))
+        for session, cut in covering.items():
+            if cut > stored.get(session, b""):
+                self._old.remove_old(session, cut[:ID_BYTES])
+
+    def _remove_cleared(self, over: dict[str, bytes]) -> None:
+        """Remove what clears without retention hide, once their markers are stored: by the newest of a session."""
+        for session, cut in over.items():
+            self._backend.remove(session, cut[:ID_BYTES])
 
     def _remove_late(self, batch: Batch) -> None:
         """Remove again what came late to a session that was cleared meanwhile, if its clear lets it go."""
@@ -127,14 +147,16 @@ class Storer:
 
     def _try_held(self) -> None:
         batch = self._aside.due(self._key, PROBE_EVENTS_MAX)
+        over = self._over(batch)
         try:
+            self._remove_old(over)
             failed = self._backend.append(batch)
         except EventRejected as error:
             failed = dict.fromkeys(batch, error)
         except BackendUnavailable:
             return
         taken = {session: batch[session] for session in batch if session not in failed}
-        self._remove_cleared(taken)
+        self._remove_cleared({session: cut for session, cut in over.items() if session in taken})
         self._aside.taken(self._key, taken)
         self._retried(batch, failed)
         self._pace(progress=bool(taken))
@@ -166,6 +188,15 @@ class Storer:
         self._probe_at = monotonic() + (0.0 if progress and self._held else self._pause_s)
         if progress and not self._held:
             logger.warning("%s takes all sessions again", self._backend.identity)
+
+
+def _is_old(record: bytes, oldest: bytes) -> bool:
+    return record < oldest and not is_imported(record)
+
+
+def _covers_all(cut: bytes) -> bool:
+    event = decode(cut)
+    return isinstance(event, HistoryCleared) and event.covered == ALL_OLD
 
 
 def _grouped(events: Sequence[tuple[str, bytes]]) -> dict[str, list[bytes]]:

@@ -6,7 +6,8 @@ A record is due when
 
 Invariants:
 * Removing what is due changes no answer of `messages()` now or later, and no replay of a moment whose events are kept.
-* A clear is never due before what it hides.
+* What an older layout still holds is not due for its window's sake: it would be imported again.
+* A clear is never due before what it hides; so the newest one stays where it hides what an older layout keeps.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class _Entry(NamedTuple):
 def due(records: Sequence[bytes], now_ms: int) -> list[bytes]:
     """Give the records, out of all of a session in id order, that may be removed."""
     entries = [_Entry(record, _event(record)) for record in records]
-    gone = _below_due_clears(entries, now_ms) | _expired(entries, now_ms) | _lapsed(entries, now_ms)
+    gone = _below_due_clears(entries, now_ms) | _expired(entries, now_ms)
+    gone |= _without_held(_lapsed(entries, now_ms), entries, now_ms)
     return [entry.record for entry in _with_spent_clears(entries, gone, now_ms)]
 
 
@@ -99,6 +101,16 @@ def _lapsed(entries: Sequence[_Entry], now_ms: int) -> set[bytes]:
     return gone | gathered if until_ms is not None and until_ms <= now_ms else gone
 
 
+def _without_held(lapsed: set[bytes], entries: Sequence[_Entry], now_ms: int) -> set[bytes]:
+    """Leave out what was imported from a list whose own deadline is still to come, and what shows that it lapsed."""
+    held = {
+        entry.record[:ID_BYTES]
+        for entry in entries
+        if isinstance(entry.event, MessageAdded) and not entry.event.at_ms and entry.event.ttl_ms > now_ms
+    }
+    return lapsed - held - {max(lapsed)} if lapsed & held else lapsed
+
+
 def _with_spent_clears(entries: Sequence[_Entry], gone: set[bytes], now_ms: int) -> list[_Entry]:
     """Give what is gone, with the clears that have nothing left to hide."""
     newest = max((entry.record for entry in entries if _is_clear(entry, now_ms)), default=b"")
@@ -116,5 +128,7 @@ def _with_spent_clears(entries: Sequence[_Entry], gone: set[bytes], now_ms: int)
 
 def _is_spent(entry: _Entry, event: HistoryCleared, newest: bytes, now_ms: int) -> bool:
     if is_damage(entry.record, now_ms):
+        return False
+    if event.covered > 0 and entry.record == newest:
         return False
     return entry.record < newest or event.at_ms + MARKER_MS + event.history_ttl_ms <= now_ms

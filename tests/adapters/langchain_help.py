@@ -77,7 +77,9 @@ def event_of(message: BaseMessage) -> MessageAdded:
 
 def again(message: BaseMessage) -> BaseMessage:
     """Give the message as a reader gets it."""
-    return unpack(event_of(message))
+    found = unpack(event_of(message))
+    assert found is not None
+    return found
 
 
 def event(value: Any, form: str = "") -> MessageAdded:

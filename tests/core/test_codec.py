@@ -180,7 +180,7 @@ def test_fields_that_a_later_writer_appends_are_ignored() -> None:
     """Old readers go on reading."""
     body = PERMANENT + msgspec.msgpack.encode([NOON_MS, "form", "hello", 0, "new field", {"another": 1}])
     assert decode(EID + body) == MessageAdded(NOON_MS, "form", "hello")
-    body = CLEARED + msgspec.msgpack.encode([NOON_MS, None, False, 0, "new field"])
+    body = CLEARED + msgspec.msgpack.encode([NOON_MS, None, False, 0, 0, b"", "new field"])
     assert decode(EID + body) == HistoryCleared(NOON_MS)
 
 

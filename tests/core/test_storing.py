@@ -8,8 +8,9 @@ import pytest
 
 from eventlog.adapters.memory import MemoryBackend
 from eventlog.aside import Aside
-from eventlog.codec import encode_cleared
-from eventlog.events import HistoryCleared
+from eventlog.clock import id_at
+from eventlog.codec import IMPORTED, PERMANENT, encode_cleared, encode_message
+from eventlog.events import ALL_OLD, HistoryCleared
 from eventlog.storing import LATE_MS, PENDING_MAX_MS, Storer
 from tests.core.records import DAY_MS, NOON_MS, eid, said
 from tests.core.tools import Wall
@@ -87,3 +88,43 @@ def test_clears_of_one_batch_cost_one_removal_a_session(aside: Aside) -> None:
     storer(store, aside, Wall(NOON_MS + 10)).store(batch)
     assert removed == [("s", cuts[2][:16]), ("t", cuts[0][:16])]
     assert store.read("s", limit=9) == batch["s"][3:]
+
+
+class WithOld(MemoryBackend):
+    """A store beside whose events an older layout lies."""
+
+    def __init__(self) -> None:
+        """Have something old in one session."""
+        super().__init__("x")
+        self.old = {"s"}
+        self.stored_then: list[list[bytes]] = []
+
+    def remove_old(self, session: str, before: bytes) -> None:
+        """Remove it, and note what the store had by then."""
+        self.stored_then.append(self.read(session, before=before + b"\xff", limit=9))
+        self.old.discard(session)
+
+
+def test_what_an_older_layout_holds_goes_before_its_clear_is_stored_and_once(aside: Aside) -> None:
+    """Who meets the clear finds the old data gone; a clear that is delivered twice takes nothing that came after it."""
+    store = WithOld()
+    into = storer(store, aside, Wall(NOON_MS))
+    cut = eid(NOON_MS) + encode_cleared(HistoryCleared(NOON_MS, 0, covered=ALL_OLD))
+    into.store({"s": [cut], "t": [cleared(NOON_MS, 0)]})
+    assert (store.old, store.stored_then) == (set(), [[]])
+    store.old.add("s")
+    into.store({"s": [cut]})
+    assert store.old == {"s"}
+
+
+def test_what_was_imported_was_never_pending(aside: Aside) -> None:
+    """Its id is as old as what it was made of; so is that of the clear that an old program made."""
+    store = MemoryBackend("x")
+    records = [
+        id_at(1, bytes(8)) + encode_message(PERMANENT, 0, IMPORTED, "x", 0),
+        id_at(2, bytes(8)) + encode_cleared(HistoryCleared(0, None)),
+        eid(NOON_MS - 2 * PENDING_MAX_MS) + encode_message(PERMANENT, 1, IMPORTED, "x", 0),
+    ]
+    storer(store, aside, Wall(NOON_MS)).store({"s": records})
+    assert store.read("s", limit=9) == records
+    assert aside.dead_letters(KEY) == []

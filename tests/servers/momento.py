@@ -219,6 +219,13 @@ def _list_fetch(cache: Cache, request: Any) -> Any:
     return cache_pb._ListFetchResponse(found={"values": held})
 
 
+def _list_length(cache: Cache, request: Any) -> Any:
+    held = cache.value_list(request.list_name)
+    if held is None:
+        return cache_pb._ListLengthResponse(missing={})
+    return cache_pb._ListLengthResponse(found={"length": len(held)})
+
+
 def _delete(cache: Cache, request: Any) -> Any:
     cache.delete(request.cache_key)
     return cache_pb._DeleteResponse()
@@ -232,6 +239,7 @@ _ON_CACHES: dict[str, Work] = {
     "ListPushBack": _push_back,
     "ListConcatenateBack": _concatenate_back,
     "ListFetch": _list_fetch,
+    "ListLength": _list_length,
     "Delete": _delete,
 }
 
