@@ -47,10 +47,17 @@ class OldTable:
         self._prepared: tuple[Any, OldStatements | None] = (None, None)
         self._look_at_s = 0.0
 
+    def is_known(self, session: Any) -> bool:
+        """Tell whether `statements` asks nobody."""
+        known_for, statements = self._prepared
+        return self.names is None or (
+            known_for is session and (statements is not None or monotonic() < self._look_at_s)
+        )
+
     def statements(self, session: Any) -> OldStatements | None:
         """Give the statements; None where there is no such table."""
-        known_for, statements = self._prepared
-        if self.names is None or (known_for is session and (statements is not None or monotonic() < self._look_at_s)):
+        statements = self._prepared[1]
+        if self.is_known(session):
             return statements
         self._look_at_s = monotonic() + LOOK_AGAIN_S
         try:
