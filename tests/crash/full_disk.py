@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from eventlog.adapters.sqlite import SQLiteBackend
 from tests.contract.suite import ALL
 from tests.core.tools import Moody
 
+NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 DISK_MIB = 8
 SESSIONS = 5
 TEXT = "x" * 2000
