@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tests.chaos.clocks import blind, clocks
 from tests.chaos.disks import disks, lies
 from tests.chaos.endings import endings, forgets
 from tests.chaos.kills import hasty, kills
 from tests.chaos.machine import forgotten, histories
 from tests.chaos.poison import buried, poison
+from tests.chaos.power import power, unsynced
 from tests.chaos.promises import Row
 from tests.chaos.whims import pushed, whims
 
@@ -84,10 +86,15 @@ ROWS = [
     ),
     Row(
         number=2,
-        title="power loss at every point: unsynced writes dropped, torn, reordered",
+        title="power loss at any moment: unsynced writes and names dropped, torn, reordered",
         unit="images",
         ci=200,
-        full=5000,
+        full=5_000,
+        play=power,
+        control=unsynced,
+        shows=frozenset({"lost"}),
+        control_title="files that are never synced",
+        control_n=25,
     ),
     Row(
         number=4,
@@ -96,7 +103,18 @@ ROWS = [
         ci=10,
         full=200,
     ),
-    Row(number=7, title="clocks: 500 ms apart, an hour back, a day ahead", unit="histories", ci=2000, full=50000),
+    Row(
+        number=7,
+        title="three hosts, clocks 500 ms apart, an hour back or set back, almost a day ahead",
+        unit="histories",
+        ci=2_000,
+        full=50_000,
+        play=clocks,
+        control=blind,
+        shows=frozenset({"hidden", "came_back"}),
+        control_title="clocks that do not look at what they see",
+        control_n=150,
+    ),
     Row(
         number=10,
         title="a Redis that restarts empty, a failover to a replica that misses the last writes",

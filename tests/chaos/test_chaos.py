@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -24,7 +25,7 @@ BUILT = [row for row in ROWS if row.play is not None]
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # delivery does, in its own thread
 @pytest.mark.parametrize("row", BUILT, ids=lambda row: f"row {row.number}")
-def test_each_promise_is_kept_and_its_breach_is_found(row: Row, record_property: pytest.RecordProperty) -> None:
+def test_each_promise_is_kept_and_its_breach_is_found(row: Row, record_property: Callable[[str, object], None]) -> None:
     """Row by row; what is timed is told, not judged, for this machine may be busy."""
     seed = int(os.environ.get("EVENTLOG_SEED") or random.SystemRandom().getrandbits(31))
     result = run(row, SCALE, seed)

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-import eventlog
 from eventlog.adapters.memory import MemoryBackend
 from eventlog.errors import BackendError
 from eventlog.events import ID_BYTES
 from eventlog.ports import Backend, Batch
 from tests.chaos.promises import Figures, Trial, kept
 from tests.chaos.stores import COUNTED, STORES, Ledger, Whimsical
-from tests.core.tools import hurry
+from tests.core.tools import hurry, open_log
 
 SHARE = 0.3
 FLUSH_S = 60.0
@@ -63,7 +61,7 @@ def pushed(trial: Trial) -> Figures:
 def _mistreated(trial: Trial, backend: Backend) -> Figures:
     chance = trial.chance
     store, ledger = Whimsical(backend, chance, SHARE), Ledger(trial.chance, backend.scheme)
-    with impatient(), eventlog.open(store, journal=Path(trial.place) / "journal") as log:
+    with impatient(), open_log(store, journal=trial.place / "journal") as log:
         stuck = 0
         while store.batches < trial.n and not stuck:
             for _ in range(8):
@@ -71,7 +69,7 @@ def _mistreated(trial: Trial, backend: Backend) -> Figures:
             stuck += not log.flush(FLUSH_S)
         store.calm()
         stuck += not log.flush(FLUSH_S)
-        found = ledger.compared(log, store)
+        found = ledger.compared(log, backend)
     return {"batches": store.batches, "mistreated": store.whims, **found, "stuck": stuck}
 
 
