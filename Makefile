@@ -5,17 +5,18 @@ VENV  ?= .venv
 JOBS  ?= auto
 TESTS ?= tests
 BENCH_ARGS  ?=
+CHAOS_ARGS  ?=
 DEMO_ARGS   ?=
 PYTEST_ARGS ?=
 
 BIN     := $(VENV)/bin
 FOLDERS := $(wildcard eventlog adapters projections tests bench)
 
-.PHONY: help demo test lint types bench clean distclean
+.PHONY: help demo test lint types bench chaos clean distclean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo | test | lint | types | bench | clean | distclean"
+	@echo "make demo | test | lint | types | bench | chaos | clean | distclean"
 
 demo: $(VENV)/.demo
 	@$(BIN)/python -m eventlog demo $(DEMO_ARGS)
@@ -34,6 +35,10 @@ types: $(VENV)/.dev $(VENV)/.bench
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+# The proof: CHAOS_ARGS='--scale 100' is all of it.
+chaos: $(VENV)/.dev
+	@$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 clean:
 	rm -rf build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

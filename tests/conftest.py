@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from tests.chaos.report import pytest_terminal_summary
 from tests.contract.suite import PASSWORD
 from tests.servers.cassandra_fixtures import (
     cassandra,
@@ -29,6 +30,7 @@ __all__ = [
     "cassandra_keyspace",
     "cassandra_session",
     "pytest_collection_modifyitems",
+    "pytest_terminal_summary",
 ]
 
 DATABASES = 16

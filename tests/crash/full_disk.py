@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import eventlog
 from eventlog.adapters.sqlite import SQLiteBackend
 from tests.contract.suite import ALL
-from tests.core.tools import Moody
+from tests.core.tools import Moody, open_log
 
+NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 DISK_MIB = 8
 SESSIONS = 5
 TEXT = "x" * 2000
@@ -27,7 +29,7 @@ def main(folder: Path) -> None:
     store = Moody(SQLiteBackend(folder / "events.db"))
     store.deaf_to_appends = True
     taken: dict[int, list[int]] = {session: [] for session in range(SESSIONS)}
-    with eventlog.open(store, journal=disk / "journal", max_journal_bytes=1 << 40) as log:
+    with open_log(store, journal=disk / "journal", max_journal_bytes=1 << 40) as log:
         refused = _add_until_refused(log, taken)
         assert isinstance(refused.__cause__, OSError), refused
         assert "No space" in str(refused), refused
@@ -39,7 +41,7 @@ def main(folder: Path) -> None:
         assert log.flush(30)
     assert not list(disk.glob("journal/*/*.seg")), "expected the disk to be free again"
     for session, numbers in taken.items():
-        found = [message[0] for message in eventlog.open(store).history(f"s{session}").messages()]
+        found = [message[0] for message in open_log(store, journal=disk / "journal").history(f"s{session}").messages()]
         assert found == numbers
         assert len(store.read(f"s{session}", limit=ALL)) == len(numbers)
     print(sum(map(len, taken.values())))  # noqa: T201 (what the test reads)

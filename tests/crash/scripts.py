@@ -8,6 +8,7 @@ Each adds messages 0, 1, 2, ... to sessions and prints how many were acknowledge
 from __future__ import annotations
 
 import asyncio
+import atexit
 import multiprocessing
 import os
 import signal
@@ -15,9 +16,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import eventlog
+from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.log import EventLog
 
 COUNT = 200
@@ -180,6 +184,43 @@ def exits_from_a_thread(place: Path) -> None:
     os._exit(0)
 
 
+def adds_at_exit(place: Path) -> None:
+    """Exit handlers that add, one before the log's own and one after it; what they are told is kept is kept."""
+    atexit.register(lambda: _fill_if_open("after"))
+    log = open_log(place)
+    atexit.register(lambda: _fill_if_open("before"))
+
+    def _fill_if_open(session: str) -> None:
+        with suppress(eventlog.EventLogError):
+            fill(log, session, 20)
+
+    fill(log, "s")
+
+
+def meets_a_fault_of_ours(place: Path) -> None:
+    """An exception that nobody foresaw in the delivery thread: told, and tried again."""
+    store, faults = SQLiteBackend(place / "store.db"), [RuntimeError("no adapter raises this")]
+    append = store.append
+    store.append = lambda batch: _raise(faults.pop()) if faults else append(batch)  # type: ignore[method-assign]
+    log = eventlog.open(store, journal=place / "journal")
+    fill(log, "s")
+    assert log.flush(20)
+    assert not faults
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def buffers(place: Path) -> None:
+    """For a control: acknowledge, keep it in memory, and end without the farewell that would have saved it."""
+    log, kept = open_log(place), list(range(COUNT))
+    log.history("s").add_many(kept[: COUNT // 2])
+    atexit.register(lambda: log.history("s").add_many(kept[COUNT // 2 :]))
+    tell("s", COUNT)
+    os._exit(0)
+
+
 SCRIPTS: dict[str, Callable[[Path], None]] = {
     script.__name__: script
     for script in (
@@ -195,9 +236,11 @@ SCRIPTS: dict[str, Callable[[Path], None]] = {
         terminated,
         terminated_with_handler,
         exits_from_a_thread,
+        adds_at_exit,
+        meets_a_fault_of_ours,
     )
 }
 
 
 if __name__ == "__main__":
-    SCRIPTS[sys.argv[1]](Path(sys.argv[2]))
+    {**SCRIPTS, "buffers": buffers}[sys.argv[1]](Path(sys.argv[2]))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.crash.full_disk import NAMESPACE
 from tests.servers.missing import missing_server
-
-NAMESPACE = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
 
 
 def test_a_full_disk_refuses_adds_until_delivery_frees_it(tmp_path: Path) -> None:
