@@ -161,10 +161,10 @@ def test_retain_keeps_what_was_cleared_for_replay(cassandra: Keyspace) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_table_lives_on_beside_ours(cassandra: Keyspace, old: Any) -> None:
-    """Of one name in one keyspace: neither side sees, clears or breaks the other."""
+    """Of one name in one keyspace: with `legacy=False`, neither side sees, clears or breaks the other."""
     theirs = old("s", cassandra.session, cassandra.name)
     theirs.add_user_message("old")
-    ours = CassandraChatMessageHistory("s", cassandra.session, cassandra.name)
+    ours = CassandraChatMessageHistory("s", cassandra.session, cassandra.name, legacy=False)
     ours.add_user_message("new")
     delivered(ours)
     assert {"message_store", OUR_TABLE} <= set(cassandra.tables())
