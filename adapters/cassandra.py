@@ -78,6 +78,7 @@ class CassandraBackend:
 
     def _ready(self, session: Any) -> Statements:
         self._table.make_sure(session)
+        self._old.statements(session)
         return prepared(session, self._names)
 
     def renew(self, newer: CassandraBackend) -> None:
@@ -129,7 +130,9 @@ class CassandraBackend:
         """Do as `read_with_old`, with the driver's callbacks."""
         try:
             link = await self._links.alink()
-            old = await asyncio.to_thread(self._old.statements, link.session)
+            if not self._old.is_known(link.session):
+                await asyncio.to_thread(self._old.statements, link.session)
+            old = self._old.statements(link.session)
         except Exception as error:
             raise told(self.identity, error) from error
         asked = old and asyncio.ensure_future(aread_all(link.session, old.newest.bind((session,))))

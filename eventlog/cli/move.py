@@ -58,6 +58,18 @@ def import_(  # noqa: PLR0913 (the options of a command)
             _refuse(work.differences(_named(old, sessions, session)))
 
 
+def export(source: From, to: Into, layout: Layout, sessions: Prefix = PREFIX, *, json: Json = False) -> None:
+    """Write sessions back as langchain-community's Redis class would have: the way back."""
+    from eventlog.cli.exporting import export as write  # noqa: PLC0415 (needs langchain-core)
+
+    _check(layout)
+    with _opened(source) as one, _opened(to) as other:
+        started = monotonic()
+        with sessions_moved() as told:
+            report = write(one, other, list(one.sessions(sessions)), told)
+        _report("exported", report, monotonic() - started, json=json)
+
+
 def dump(
     url: Annotated[str, typer.Option("--url", metavar="URL", envvar="EVENTLOG_URL")], sessions: Prefix = ""
 ) -> None:

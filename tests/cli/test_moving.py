@@ -133,6 +133,38 @@ def test_dump_and_load_lose_nothing(run: Eventlog, redis_url: str) -> None:
     assert run("verify", redis_url, URL).returncode == 0
 
 
+def test_going_back_and_forth_is_one_command_each(run: Eventlog, redis_url: str) -> None:
+    """The old class reads what it wrote and what was added since, byte for byte as it writes; nothing is doubled."""
+    old = old_history(redis_url)
+    old.add_messages(SAMPLES[:3])
+    first = old.redis_client.lrange(old.key, 0, -1)
+    history = RedisChatMessageHistory("s", redis_url)
+    history.add_messages(SAMPLES[3:-1])
+    expected = history.messages
+    assert history.log.flush(20)
+    words = ("export", "--from", redis_url, "--to", redis_url, *LAYOUT)
+    for _ in range(2):
+        assert run.json(*words)[0]["messages"] == len(expected)
+        assert [message.type for message in old.messages] == [message.type for message in expected]
+        assert old.redis_client.lrange(old.key, -3, -1) == first
+    again = old_history(redis_url, "again")
+    again.add_messages(expected)
+    assert again.redis_client.lrange(again.key, 0, -1) == old.redis_client.lrange(old.key, 0, -1)
+    assert history.messages == expected
+    history.add_user_message("forth")
+    old.add_user_message("back")
+    assert [message.content for message in history.messages][-2:] == ["back", "forth"]
+
+
+def test_exported_list_has_its_sessions_deadline(run: Eventlog, redis_url: str) -> None:
+    """The old class would have set it."""
+    history = RedisChatMessageHistory("s", redis_url, ttl=1000)
+    history.add_user_message("hi")
+    assert history.log.flush(20)
+    run.json("export", "--from", redis_url, "--to", redis_url, *LAYOUT)
+    assert 900 < redis.Redis.from_url(redis_url).ttl("message_store:s") <= 1000
+
+
 @pytest.mark.parametrize("line", [{"session": "s"}, {"session": "s", "records": ["AAAA"]}])
 def test_line_that_is_no_dump_is_refused(run: Eventlog, line: dict[str, Any]) -> None:
     """Before anything of it is kept."""
