@@ -79,6 +79,7 @@ class CassandraBackend:
 
     def _ready(self, session: Any) -> Statements:
         self._table.make_sure(session)
+        self._old.statements(session)
         return prepared(session, self._names)
 
     def renew(self, newer: CassandraBackend) -> None:

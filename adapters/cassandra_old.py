@@ -48,26 +48,25 @@ class OldTable:
         self._look_at_s = 0.0
 
     def is_known(self, session: Any) -> bool:
-        """Tell whether `statements` asks nobody."""
+        """Tell whether `statements` asks nothing now."""
         known_for, statements = self._prepared
-        return self.names is None or (
-            known_for is session and (statements is not None or monotonic() < self._look_at_s)
-        )
+        fresh = statements is not None or monotonic() < self._look_at_s
+        return self.names is None or (known_for is session and fresh)
 
     def statements(self, session: Any) -> OldStatements | None:
         """Give the statements; None where there is no such table."""
-        statements = self._prepared[1]
         if self.is_known(session):
-            return statements
+            return self._prepared[1]
         self._look_at_s = monotonic() + LOOK_AGAIN_S
         try:
-            statements = OldStatements(*(session.prepare(text.format(table=self.names)) for text in _TEXTS.values()))
-            for statement in statements:
-                statement.is_idempotent = True
+            found = OldStatements(*(session.prepare(text.format(table=self.names)) for text in _TEXTS.values()))
         except InvalidRequest:  # no such table, or one of another shape
-            statements = None
-        self._prepared = (session, statements)
-        return statements
+            self._prepared = (session, None)
+            return None
+        for statement in found:
+            statement.is_idempotent = True
+        self._prepared = (session, found)
+        return found
 
 
 def first_row_at(ms: int) -> UUID:

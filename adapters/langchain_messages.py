@@ -25,9 +25,10 @@ from typing import Any
 
 import msgspec
 from langchain_core import messages as langchain
-from langchain_core.messages import BaseMessage, ChatMessage, convert_to_messages, messages_from_dict
+from langchain_core.messages import BaseMessage, ChatMessage, convert_to_messages, message_to_dict, messages_from_dict
 
 from eventlog.adapters.langchain_values import Unstorable, tagged, untagged
+from eventlog.adapters.legacy import element_of
 from eventlog.codec import IMPORTED
 from eventlog.errors import MessageNotSerializable
 from eventlog.events import MessageAdded
@@ -163,6 +164,14 @@ def unpack(event: MessageAdded) -> BaseMessage | None:
         except Exception:  # noqa: BLE001, S110 (written by another hand: whatever it is, it hides nothing else)
             pass
     return _imported(event.message) if event.form == IMPORTED else meant(event.message)
+
+
+def as_element(event: MessageAdded) -> bytes:
+    """Give what langchain-community's classes would have written of an event; what was imported, as it was."""
+    if event.form == IMPORTED:
+        return element_of(event.message)
+    message = unpack(event)
+    return json.dumps(message_to_dict(message)).encode() if message is not None else b""
 
 
 def _imported(value: Any) -> BaseMessage | None:

@@ -41,6 +41,9 @@ _HEAD = b"\x94\x00" + bytes((0xA0 | len(IMPORTED),)) + IMPORTED.encode()
 """How the body of a list's element begins, after its kind: four fields, `at` zero, the form."""
 _VARIANT, _MARK_BITS = 0b10 << 62, 62
 
+_KINDS = ("AI", "Human", "Chat", "System", "Function", "Tool")
+TYPES = {"remove", *(kind.lower() for kind in _KINDS), *(f"{kind}MessageChunk" for kind in _KINDS)}
+
 Page = Callable[[int, int | None], list[bytes]]
 """Gives the elements from one place up to another, or to the end, oldest first."""
 
@@ -78,6 +81,11 @@ def element_of(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+def is_known_value(value: Any) -> bool:
+    """Tell whether a version of langchain-core can have written a value; what else is there is kept, and not shown."""
+    return isinstance(value, dict) and value.get("type") in TYPES and isinstance(value.get("data"), dict)
 
 
 def body_of(element: bytes, kind: bytes, at_ms: int, ttl_ms: int) -> bytes:

@@ -121,6 +121,10 @@ class RedisBackend:
         for key in self._keys(to_scan_lists, prefix):
             yield key.decode(errors="replace")
 
+    def write_old(self, session: str, elements: Sequence[bytes], deadline_ms: int) -> None:
+        """Replace the session's old list."""
+        self._answered(self._ask(redis_old.to_replace(session, elements, deadline_ms)))
+
     def remove_old(self, session: str, before: bytes) -> None:  # noqa: ARG002 (a list has no times)
         """Remove the session's old list."""
         self._ask(redis_old.to_remove(session))

@@ -47,6 +47,14 @@ def to_remove(session: str) -> Commands:
     return _of(session, [pack(b"LTRIM", session.encode(), 1, 0)])
 
 
+def to_replace(session: str, elements: Sequence[bytes], deadline_ms: int) -> Commands:
+    """Give what replaces a list, in one transaction."""
+    key = session.encode()
+    expiry = [pack(b"PEXPIREAT", key, deadline_ms)] if deadline_ms else []
+    pushed = pack(b"LPUSH", key, *elements)
+    return _of(session, [pack(b"MULTI"), pack(b"DEL", key), pushed, *expiry, pack(b"EXEC")])
+
+
 def _of(session: str, commands: list[bytes]) -> Commands:
     return [_owner(session)] * len(commands), commands
 

@@ -24,6 +24,7 @@ from eventlog.cli.common import AsOf, JournalDir, Json, Timeout, To, Url, moment
 from eventlog.cli.dead_letters import app as dead_letters
 from eventlog.cli.drain import drain
 from eventlog.cli.loading import Loader
+from eventlog.cli.move import copy_, dump, export, import_, verify
 from eventlog.cli.remove import compact, erase
 from eventlog.cli.serve import serve
 from eventlog.cli.showing import as_json, console, counted, one_line, show_messages
@@ -68,7 +69,7 @@ def load(
 ) -> None:
     """Add conversations from a file.
 
-    One {"session": "…", "messages": […]} a line; it ends when every backend has them.
+    One {"session": "…", "messages": […]} a line, or what `eventlog dump` printed; it ends when every backend has them.
     """
     with _input(file) as source, opened(to, journal, deliver=True) as log:
         started = monotonic()
@@ -120,6 +121,11 @@ app.command()(serve)
 app.command()(status)
 app.command()(drain)
 app.add_typer(dead_letters, name="dead-letters")
+app.command("import")(import_)
+app.command()(export)
+app.command()(dump)
+app.command("copy")(copy_)
+app.command()(verify)
 app.command()(erase)
 app.command()(compact)
 

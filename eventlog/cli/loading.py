@@ -1,6 +1,7 @@
 """Room: a file of conversations, into a log.
 
 One JSON object a line, plain or gzip: {"session": "…", "messages": [ … ]}
+                              or, dumped: {"session": "…", "records": [ base64 of id and body, … ]}
 
 Rules:
 * The messages of one line are added together; a line over the limit of one add call is added in pieces.
@@ -18,8 +19,9 @@ from typing import Any
 
 import msgspec
 
-from eventlog.codec import PERMANENT, encode_message
+from eventlog.codec import PERMANENT, decode, encode_message
 from eventlog.errors import EventLogError, MessageTooLarge
+from eventlog.events import ID_BYTES, EventId
 from eventlog.history import ChatHistory
 from eventlog.log import EventLog
 from eventlog.settings import ADD_BYTES_MAX
@@ -35,10 +37,11 @@ class LoadStopped(EventLogError):
 
 
 class Conversation(msgspec.Struct):
-    """One line."""
+    """One line: messages to be added, or events as `eventlog dump` prints them, with their ids."""
 
     session: str
-    messages: list[Any]
+    messages: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    records: list[bytes] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Loader:
@@ -75,7 +78,9 @@ class Loader:
         if line.isspace():
             return
         conversation = _decode(line)
-        self._add(self._log.history(conversation.session), conversation.messages)
+        history = self._log.history(conversation.session)
+        self._add(history, conversation.messages or [])
+        self._keep(history, conversation.records or [])
         self._sessions.add(conversation.session)
         self.lines += 1
 
@@ -85,6 +90,13 @@ class Loader:
         except MessageTooLarge:
             for piece in _pieces(messages):
                 self.messages += len(history.add_many(piece))
+
+    def _keep(self, history: ChatHistory, records: list[bytes]) -> None:
+        for record in records:
+            EventId(record[:ID_BYTES])
+            decode(record)
+        history.keep(records)
+        self.messages += len(records)
 
 
 def _unpacked(file: BufferedReader) -> Lines:
@@ -103,13 +115,16 @@ def _next_line(lines: Lines) -> bytes:
 
 def _decode(line: bytes) -> Conversation:
     try:
-        return msgspec.json.decode(line, type=Conversation)
+        found = msgspec.json.decode(line, type=Conversation)
     except UnicodeDecodeError:
         raise ValueError("expected UTF-8, found other bytes") from None
     except RecursionError:
         raise ValueError("expected JSON that is not nested too deeply, found it so") from None
     except msgspec.MsgspecError as error:
         raise ValueError(f'expected {{"session": "…", "messages": […]}}, found other JSON or none: {error}') from None
+    if found.messages is msgspec.UNSET and found.records is msgspec.UNSET:
+        raise ValueError('expected {"session": "…", "messages": […]}, found neither messages nor records')
+    return found
 
 
 def _pieces(messages: list[Any]) -> list[list[Any]]:

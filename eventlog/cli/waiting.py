@@ -73,6 +73,14 @@ def sessions_done(log: EventLog) -> Iterator[Callable[[str], None]]:
         yield lambda state: bar.update(task, advance=1, state=state)
 
 
+@contextmanager
+def sessions_moved() -> Iterator[Callable[[str], None]]:
+    """Show how many sessions were moved; what is given is called with each."""
+    with _bar(MofNCompleteColumn()) as bar:
+        task = bar.add_task("moving", total=None)
+        yield lambda _: bar.update(task, advance=1)
+
+
 def wait_until_delivered(log: EventLog, timeout_s: float | None) -> int:
     """Return when every event in the journal, of whatever process, is in every backend: how many were pending.
 

@@ -161,7 +161,7 @@ def test_retain_keeps_what_was_cleared_for_replay(cassandra: Keyspace) -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_table_lives_on_beside_ours(cassandra: Keyspace, old: Any) -> None:
-    """Of one name in one keyspace: without reading through, neither side sees, clears or breaks the other."""
+    """Of one name in one keyspace: with `legacy=False`, neither side sees, clears or breaks the other."""
     theirs = old("s", cassandra.session, cassandra.name)
     theirs.add_user_message("old")
     ours = CassandraChatMessageHistory("s", cassandra.session, cassandra.name, legacy=False)
@@ -285,7 +285,6 @@ async def test_event_loop_reads_and_writes_without_threads(history: CassandraCha
     """Once the journal is begun and the node is reached, no method borrows a thread from the pool of all programs."""
     await history.aadd_messages([HumanMessage("first")])
     delivered(history)
-    await history.aget_messages()
 
     def no_thread(*_: object) -> None:
         raise AssertionError("expected no thread")
