@@ -37,6 +37,8 @@ FORM = "langchain"
 UNKNOWN_ROLE = "unknown"
 _MISSING = object()
 _STR = {str}
+_STR_OR_NONE = {str, type(None)}
+_ONLY_CONTENT = {"content"}
 # How msgpack begins a timestamp: an aware datetime would come back equal, but without its own offset.
 _TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
 
@@ -176,8 +178,21 @@ def as_element(event: MessageAdded) -> bytes:
 
 def _imported(value: Any) -> BaseMessage | None:
     with suppress(Exception):
-        return _from_langchain(value if isinstance(value, dict) else json.loads(value))
+        kept = value if isinstance(value, dict) else json.loads(value)
+        return _plain_old(kept) or _from_langchain(kept)
     return None
+
+
+def _plain_old(value: Any) -> BaseMessage | None:
+    """Give a message that says nothing but its text, its name and its id: most are, and need no validation."""
+    data = value["data"]
+    shape = _BY_KIND.get(value["type"])
+    if shape is None or shape.required != _ONLY_CONTENT or type(data.get("content")) is not str:
+        return None
+    own = {name: data.get(name) for name in ("content", "id", "name")}
+    if data != shape.plain | own or not {type(own["id"]), type(own["name"])} <= _STR_OR_NONE:
+        return None
+    return _bare(shape.cls, data, set(data), {})
 
 
 def _restored(stored: dict[str, Any]) -> BaseMessage:
@@ -192,7 +207,12 @@ def _restored(stored: dict[str, Any]) -> BaseMessage:
     if len(fields) != len(shape.names):
         extra = _split(shape, fields)
         given = given & fields.keys() | extra.keys()
-    message = _new(shape.cls)
+    return _bare(shape.cls, fields, given, extra)
+
+
+def _bare(cls: type[BaseMessage], fields: dict[str, Any], given: set[str], extra: dict[str, Any]) -> BaseMessage:
+    """Make a message of what a validator gave before."""
+    message = _new(cls)
     _set(message, "__dict__", fields)
     _set(message, "__pydantic_fields_set__", given)
     _set(message, "__pydantic_extra__", extra)

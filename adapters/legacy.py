@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
+
 from eventlog.clock import id_at, is_damage, tick_of
 from eventlog.codec import (
     IMPORTED,
@@ -70,10 +72,17 @@ def value_of(element: bytes) -> Any:
     except UnicodeDecodeError:
         return element
     try:
-        value = json.loads(text)
+        value = _loads(element)
         return value if isinstance(value, dict) and json.dumps(value) == text else text
     except (ValueError, RecursionError):
         return text
+
+
+def _loads(element: bytes) -> Any:
+    try:
+        return msgspec.json.decode(element)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # NaN, or no JSON
+        return json.loads(element)
 
 
 def element_of(value: Any) -> bytes:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench import work_add, work_backlog, work_drain, work_fsync, work_outage, work_pending, work_read, work_sidecar
+from bench import (
+    work_add,
+    work_backlog,
+    work_drain,
+    work_fsync,
+    work_moving,
+    work_outage,
+    work_pending,
+    work_read,
+    work_sidecar,
+)
 from bench.rounds import Contestant, Group, Results, Spread, spread
 
 EQUAL = 1.05
@@ -111,6 +121,15 @@ def _other_groups(*, quick: bool) -> list[Group]:
             ],
             reads,
         ),
+        Group(
+            "moving",
+            [
+                Contestant("their old read", work_moving.their_old_read, 1_000),
+                Contestant("first read", work_moving.first_read, 1_000),
+                Contestant("import", work_moving.bulk_import, large),
+            ],
+            reads,
+        ),
         Group("last", [Contestant("last=20", work_read.last_few, large)], reads),
         Group(
             "outage",
@@ -202,6 +221,32 @@ ROWS = [
     _faster("drain", "until all is in Redis, 1,000 sessions", "drain", "their drain", (5, 10)),
     _faster("read", "messages of 5,000, plain dicts", "chat.messages", "their read", (8, 15)),
     _faster("read", "messages of 5,000, LangChain", "drop-in read", "their read", (2, 3)),
+    Row(
+        "moving",
+        "first read of 1,000 old messages / theirs",
+        Number("first read", "ms"),
+        Number("their old read", "ms"),
+        2,
+        1.5,
+        lower_is_better=True,
+    ),
+    Row(
+        "moving",
+        "the reads after it / theirs",
+        Number("first read", "later_ms"),
+        Number("their old read", "ms"),
+        1.2,
+        1,
+        lower_is_better=True,
+    ),
+    Row(
+        "moving",
+        "import, Redis to Redis, of 20,000/s",
+        Number("import", "per_s"),
+        Number("import", "wanted_per_s"),
+        1,
+        2,
+    ),
     Row(
         "last",
         "last=20 in a large session / in one of 100",

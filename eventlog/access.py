@@ -135,7 +135,10 @@ class Access:
         return ids
 
     def _keep(self, key: Key, records: Sequence[bytes]) -> None:
-        """Append records that have their ids already, a frame for each `FRAME_BYTES_MAX` of them."""
+        """Append records that have their ids already, a frame for each `FRAME_BYTES_MAX` of them.
+
+        Wakes nobody: who imports in the middle of a read is answered first, the loop looks by itself.
+        """
         for frame in portions(records, FRAME_BYTES_MAX):
             live = self._ready(sum(map(len, frame)) + _RECORD_OVERHEAD_BYTES * len(frame) + _FRAME_OVERHEAD_BYTES)
             try:
@@ -143,7 +146,6 @@ class Access:
             except JournalError as error:
                 _once_more(live, error)
                 live.writer().keep(key, frame)
-            live.wake()
 
     def _ready(self, size: int) -> Incarnation:
         """Give the incarnation when its journal has room for `size` bytes."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import message_to_dict
+from langchain_core.messages import BaseMessage, HumanMessage, message_to_dict, messages_from_dict
 
 from eventlog.adapters.langchain_messages import unpack
 from eventlog.adapters.legacy import (
@@ -117,6 +117,29 @@ def test_what_the_old_classes_wrote_is_kept_as_an_object(sample: dict[str, objec
     found = unpack(event)
     assert found is not None
     assert found.type == sample["type"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"type":"human","data":{"content":"é"}}', '{"type": "human", "data": {"content": "é"}}']
+)
+def test_what_another_hand_wrote_is_read_as_the_old_classes_read_it(text: str) -> None:
+    """JSON with other spaces and escapes is kept as text, and is a message all the same."""
+    event = decode(bytes(16) + body_of(text.encode(), PERMANENT, 0, 0))
+    assert isinstance(event, MessageAdded)
+    assert event.message == text
+    assert unpack(event) == HumanMessage("é")
+
+
+@pytest.mark.parametrize("sample", SAMPLES[:-1])
+def test_what_was_imported_equals_what_the_old_class_gave(sample: BaseMessage) -> None:
+    """With the same fields set, whether or not its way was the short one."""
+    stored = json.loads(json.dumps(message_to_dict(sample), default=str))
+    event = decode(bytes(16) + body_of(json.dumps(stored).encode(), PERMANENT, 0, 0))
+    assert isinstance(event, MessageAdded)
+    found, [expected] = unpack(event), messages_from_dict([stored])
+    assert found is not None
+    assert (found, found.model_fields_set, found.__dict__) == (expected, expected.model_fields_set, expected.__dict__)
+    assert list(found.__dict__) == list(expected.__dict__)
 
 
 def test_ids_are_the_same_for_everybody_and_before_all_that_was_added() -> None:
