@@ -124,7 +124,7 @@ ROWS = [
     ),
     Row(
         number=10,
-        title="a Redis that restarts empty, a failover to a replica that misses the last writes (needs a command that copies)",
+        title="a Redis that restarts empty or fails over without the last writes; `copy` brings back what it can",
         unit="losses",
         ci=10,
         full=100,
