@@ -34,10 +34,10 @@ def main() -> int:
     for row in ROWS:
         if not asked.only or row.number in asked.only:
             results.append(run(row, asked.scale, seed))
+            if not asked.keep:
+                save(results[-1:])  # at once: who stops a long run has what it found
             console.print(f"row {row.number}: {results[-1].result}, {results[-1].seconds:g} s")
     show(console, results)
-    if not asked.keep:
-        save(results)
     return int(any(result.result == "failed" for result in results))
 
 

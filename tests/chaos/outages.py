@@ -5,7 +5,7 @@ The control waits for the backend at each add.
 
 from __future__ import annotations
 
-import time
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from eventlog.adapters.sqlite import SQLiteBackend
 from eventlog.codec import decode
 from eventlog.demo.server import HOST, RedisServer
 from eventlog.events import MessageAdded
-from tests.chaos.load import SESSIONS, Drained, Load, RATE_PER_S, writing
+from tests.chaos.load import RATE_PER_S, SESSIONS, Drained, Load, writing
 from tests.chaos.promises import Figures, Trial, kept
 from tests.contract.suite import ALL
 from tests.servers.proxy import Proxy
@@ -56,7 +56,8 @@ def _deaf(_: RedisServer, proxy: Proxy) -> None:
 OUTAGES: list[Break] = [_killed, _frozen, _cut, _deaf, _slow]
 
 
-def _mend(server: RedisServer, proxy: Proxy, outage: Break) -> None:
+def mend(server: RedisServer, proxy: Proxy, outage: Break) -> None:
+    """Be well again."""
     if outage is _killed:
         server.restart()
     if outage is _frozen:
@@ -106,7 +107,7 @@ def _through(load: Load, server: RedisServer, proxy: Proxy, outage: Break) -> li
 def _drained(load: Load, server: RedisServer, proxy: Proxy, outage: Break, *, pile: bool) -> Drained:
     if pile:
         load.do("pile_up", PILE_EVENTS)
-    _mend(server, proxy, outage)
+    mend(server, proxy, outage)
     drained: Drained = load.do("drain", "redis")
     return drained
 
@@ -132,7 +133,7 @@ def _p99(took_s: list[float]) -> float:
     return sorted(took_s)[int(len(took_s) * 0.99)]
 
 
-def compared(server: RedisServer, place: Path, taken: dict[int, list[int]]) -> Figures:
+def compared(server: RedisServer, place: Path, taken: dict[int, array[int]]) -> Figures:
     """Compare both stores with what was acknowledged; what was refused may be there."""
     store = SQLiteBackend(place / "store.db")
     total: Figures = {"acknowledged": sum(map(len, taken.values())), "lost": 0, "doubled": 0, "disordered": 0}
@@ -146,8 +147,3 @@ def compared(server: RedisServer, place: Path, taken: dict[int, list[int]]) -> F
                 total["disordered"] += numbers != sorted(numbers)
     store.close()
     return total
-
-
-def sleep_until(at_s: float) -> None:
-    """Let time pass while another process works."""
-    time.sleep(max(0.0, at_s - time.monotonic()))

@@ -23,8 +23,10 @@ from unittest.mock import patch
 from eventlog.files import Files
 
 SECTOR_BYTES = 512
-CALLS = ("open", "close", "pwrite", "write", "ftruncate", "fdatasync", "fsync", "rename", "replace", "unlink")
-CALLS = (*CALLS, "mkdir", "rmdir", "posix_fallocate")
+CALLS = [
+    *("open", "close", "pwrite", "write", "ftruncate", "fdatasync", "fsync"),
+    *("rename", "replace", "unlink", "mkdir", "rmdir", "posix_fallocate"),
+]
 
 
 class Change(NamedTuple):

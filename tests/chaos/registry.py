@@ -7,9 +7,11 @@ from tests.chaos.disks import disks, lies
 from tests.chaos.endings import endings, forgets
 from tests.chaos.kills import hasty, kills
 from tests.chaos.machine import forgotten, histories
+from tests.chaos.outages import outages, waits
 from tests.chaos.poison import buried, poison
 from tests.chaos.power import power, unsynced
 from tests.chaos.promises import Row
+from tests.chaos.soak import leaks, soak
 from tests.chaos.whims import pushed, whims
 
 ROWS = [
@@ -98,10 +100,15 @@ ROWS = [
     ),
     Row(
         number=4,
-        title="outage of a real Redis under load: killed, frozen, cut, refused, slow",
+        title="a real Redis under load is killed, frozen, cut off, silent, slow; SQLite is the other backend",
         unit="outages",
         ci=10,
         full=200,
+        play=outages,
+        control=waits,
+        shows=frozenset({"refused"}),
+        control_title="an add that waits for the backend",
+        control_n=1,
     ),
     Row(
         number=7,
@@ -117,11 +124,22 @@ ROWS = [
     ),
     Row(
         number=10,
-        title="a Redis that restarts empty, a failover to a replica that misses the last writes",
+        title="a Redis that restarts empty or fails over without the last writes; `copy` brings back what it can",
         unit="losses",
         ci=10,
         full=100,
     ),
-    Row(number=11, title="soak, 2,000 events a second with random faults", unit="seconds", ci=120, full=86400),
+    Row(
+        number=11,
+        title="soak: 2,000 adds a second, a fault every few seconds",
+        unit="seconds",
+        ci=120,
+        full=86_400,
+        play=soak,
+        control=leaks,
+        shows=frozenset({"memory_grew"}),
+        control_title="a process that keeps what it adds",
+        control_n=9,
+    ),
 ]
 ROWS.sort(key=lambda row: row.number)

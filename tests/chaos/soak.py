@@ -9,9 +9,9 @@ from __future__ import annotations
 from statistics import median
 from time import monotonic
 
-from eventlog.demo.server import HOST, RedisServer
+from eventlog.demo.server import HOST
 from tests.chaos.load import Usage, writing
-from tests.chaos.outages import OUTAGES, _mend, compared
+from tests.chaos.outages import OUTAGES, compared, mend
 from tests.chaos.promises import Figures, Trial, kept
 from tests.servers.proxy import Proxy
 from tests.servers.redis_server import make_redis
@@ -28,7 +28,9 @@ def soak(trial: Trial) -> Figures:
     """So many seconds."""
     figures = _soaked(trial, leaks=False)
     names = ("lost", "doubled", "disordered", "refused", "stuck")
-    return kept(figures, *names, *(("memory_grew", "threads_grew", "files_grew", "journal_grew") if trial.judged else ()))
+    return kept(
+        figures, *names, *(("memory_grew", "threads_grew", "files_grew", "journal_grew") if trial.judged else ())
+    )
 
 
 def leaks(trial: Trial) -> Figures:
@@ -47,7 +49,7 @@ def _soaked(trial: Trial, *, leaks: bool) -> Figures:
                     faults += 1
                 load.do("add", STEP_S)
                 if outage is not None:
-                    _mend(server, proxy, outage)
+                    mend(server, proxy, outage)
                 used.append(load.do("usage"))
             drained = load.do("drain", "redis")
             taken, refused = load.do("acknowledged")
@@ -60,10 +62,10 @@ def _growth(used: list[Usage]) -> Figures:
     settled = used[SETTLING_S:] if len(used) > 1.5 * SETTLING_S else used
     third = max(1, len(settled) // 3)
     before, after = settled[-2 * third : -third] or settled, settled[-third:]
-    rise = (median(usage.rss_kib for usage in after) - median(usage.rss_kib for usage in before)) / third
+    rise = (median(usage.memory_kib for usage in after) - median(usage.memory_kib for usage in before)) / third
     return {
-        "rss_mib": round(after[-1].rss_kib / 1024, 1),
-        "rss_growth_kib_a_s": round(rise, 1),
+        "memory_mib": round(after[-1].memory_kib / 1024, 1),
+        "memory_growth_kib_a_s": round(rise, 1),
         "memory_grew": int(rise > GROWTH_MAX_KIB_A_S),
         "threads": after[-1].threads,
         "threads_grew": int(max(usage.threads for usage in after) > max(usage.threads for usage in before) + 1),
@@ -72,6 +74,3 @@ def _growth(used: list[Usage]) -> Figures:
         "journal_mib_max": round(max(usage.journal_kib for usage in settled) / 1024, 1),
         "journal_grew": int(max(usage.journal_kib for usage in settled) > JOURNAL_KIB_MAX),
     }
-
-
-__all__ = ["RedisServer", "leaks", "soak"]
