@@ -25,6 +25,8 @@ FAULTS_A_REAL_DISK = 50
 FAULTS_A_LOG = 25
 JOURNAL_BYTES = 1 << 20
 FLUSH_S = 60.0
+TORN_BYTES_MAX = 40
+"""Less than any frame: a write of all of it would be no fault."""
 FAILING = [
     {"write": ENOSPC, "create": ENOSPC},
     {"write": EIO},
@@ -107,7 +109,7 @@ class _Campaign:
         self._store.deaf_to_appends = self._chance.random() < 0.5
         self._add(self._chance.randrange(1, 30))
         before = self._refused
-        self._disk.torn_bytes = self._chance.choice((0, self._chance.randrange(1, 90)))
+        self._disk.torn_bytes = self._chance.choice((0, self._chance.randrange(1, TORN_BYTES_MAX)))
         self._disk.failing = dict(self._chance.choice(FAILING))
         if set(self._disk.failing) == {"create"}:
             self._fill_the_segment()

@@ -85,6 +85,7 @@ class Result(msgspec.Struct, frozen=True):
     control: str
     detail: str
     seconds: float
+    control_title: str = ""
 
 
 def kept(figures: Figures, *names: str) -> Figures:
@@ -116,6 +117,7 @@ def run(row: Row, scale: float, seed: int, *, judged: bool = True) -> Result:
         control=control,
         detail=detail,
         seconds=round(time.monotonic() - began, 1),
+        control_title=row.control_title,
     )
 
 

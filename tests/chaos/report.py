@@ -56,7 +56,7 @@ def cells(result: Result) -> tuple[str, ...]:
         count,
         seed,
         _told(result),
-        result.control.partition(" (")[0].splitlines()[0] if result.control else "",
+        f"{result.control_title}: {result.control.splitlines()[0]}" if result.control else "",
         f"{result.seconds:g} s" if result.n else "",
     )
 
