@@ -10,7 +10,15 @@ import pytest
 
 import eventlog
 from eventlog.adapters.cassandra import CassandraBackend
-from eventlog.adapters.cassandra_writes import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, _chunks
+from eventlog.adapters.cassandra_reads import to_read
+from eventlog.adapters.cassandra_writes import (
+    BATCH_BYTES_MAX,
+    BATCH_EVENTS_MAX,
+    _chunks,
+    to_discard,
+    to_remove,
+    to_write,
+)
 from tests.contract.suite import ALL, messages
 from tests.core.records import DAY_MS, NOON_MS, cut, eid, fixed, said, sliding
 from tests.servers.cassandra_fixtures import Keyspace
@@ -127,3 +135,23 @@ def test_session_that_does_not_fit_one_message_goes_in_several(backend: Cassandr
     assert backend.read("many", limit=ALL) == many
     sizes = [len(chunk) for chunk in _chunks(large)]
     assert sizes == [3, 3, 3, 1]
+
+
+def test_every_statement_is_idempotent_and_goes_to_the_nodes_of_its_session(
+    cassandra: Keyspace, backend: CassandraBackend
+) -> None:
+    """Alone or in a batch, to write, to read and to remove: the driver can tell whose partition it is."""
+    statements = backend._link(20).statements
+    records = [said(eid(NOON_MS), "x"), cut(eid(NOON_MS + 1))]
+    asked = [
+        *(statement for _, statement in to_write(statements, {"s": records}, NOON_MS)),
+        *(statement for _, statement in to_write(statements, {"s": records[:1]}, NOON_MS)),
+        to_remove(statements, "s", records[1][:16]),
+        *(statement for _, statement in to_discard(statements, "s", records)),
+        to_read(statements, "s", None, 10),
+        to_read(statements, "s", records[1][:16], 10),
+        statements.cut.bind(("s",)),
+    ]
+    assert [statement.routing_key for statement in asked] == [b"s"] * 7
+    assert {statement.keyspace for statement in asked} == {cassandra.name}
+    assert all(statement.is_idempotent for statement in asked)
