@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import RLock
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,7 +24,7 @@ from eventlog.adapters import sqlite_pages
 from eventlog.codec import CLEARED
 from eventlog.errors import BackendError, BackendUnavailable, ConfigurationError
 from eventlog.events import ID_BYTES
-from eventlog.forks import rests_at_fork
+from eventlog.forks import Handle
 from eventlog.ports import Batch
 
 BUSY_TIMEOUT_MS = 2000
@@ -51,7 +50,7 @@ _NEXT_SESSION = "SELECT min(session) FROM events WHERE session > ?"
 _FIRST_SESSION = "SELECT min(session) FROM events WHERE session >= ?"
 
 
-class SQLiteBackend:
+class SQLiteBackend(Handle):
     """A file with every event in it."""
 
     scheme = "sqlite"
@@ -59,13 +58,11 @@ class SQLiteBackend:
 
     def __init__(self, path: str | Path) -> None:
         """Name the file; it is opened, and made if missing, at the first use."""
+        super().__init__()
         self._path = Path(path).absolute()
         self.identity = f"sqlite:{self._path.resolve()}"
-        self._lock = RLock()
-        self._connection: apsw.Connection | None = None
         self._unwiped = True
         """Whether the WAL may hold what was deleted: by a process before this one, as far as anybody knows."""
-        rests_at_fork(self)
 
     def append(self, batch: Batch) -> dict[str, BackendError]:
         """Store every record in one transaction."""
@@ -131,25 +128,8 @@ class SQLiteBackend:
                 self._with_connection(lambda connection: connection.wal_checkpoint(mode=_TRUNCATE))
                 self._unwiped = False
 
-    def rest(self) -> None:
-        """Have nobody inside and no handle open while the process forks."""
-        self._lock.acquire()
-        with suppress(apsw.Error):
-            self.close()
-
-    def go_on(self) -> None:
-        """Be used again."""
-        self._lock.release()
-
     def after_fork(self) -> None:
         """Open a handle of one's own when needed."""
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
 
     def _with_connection(self, work: Callable[[apsw.Connection], Any], *, write: bool = False) -> Any:
         with self._lock:

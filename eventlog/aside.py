@@ -12,16 +12,14 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from threading import RLock
 from typing import Any, Literal, NamedTuple
 
 import apsw
 
 from eventlog.errors import JournalError
 from eventlog.events import ID_BYTES
-from eventlog.forks import rests_at_fork
+from eventlog.forks import Handle
 
 NAME = "aside.db"
 BUSY_TIMEOUT_MS = 2000
@@ -66,15 +64,13 @@ class Counts(NamedTuple):
     dead: int
 
 
-class Aside:
+class Aside(Handle):
     """The events aside of one directory; the file is made when the first one comes."""
 
     def __init__(self, root: Path) -> None:
         """Name the file; nothing is opened."""
+        super().__init__()
         self._path = root / NAME
-        self._lock = RLock()
-        self._connection: apsw.Connection | None = None
-        rests_at_fork(self)
 
     def put(self, key: str, batch: Mapping[str, Sequence[bytes]], fate: Fate, reason: str, now_ms: int) -> None:
         """Take events aside; `JournalError` if the disk does not let us: then the cursor must stay."""
@@ -159,23 +155,6 @@ class Aside:
     def size_bytes(self) -> int:
         """The bytes of the file."""
         return self._path.stat().st_size if self._path.exists() else 0
-
-    def rest(self) -> None:
-        """Have no connection open while the process forks (forks.py)."""
-        self._lock.acquire()
-        with suppress(apsw.Error):
-            self.close()
-
-    def go_on(self) -> None:
-        """Be used again."""
-        self._lock.release()
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[Any]:
         rows: list[Any] = self._run(lambda connection: connection.execute(query, values).fetchall(), transaction=False)

@@ -8,9 +8,12 @@ was told is stored is lost. So handles are closed before a fork, with nobody ins
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
+
+import apsw
 
 
 class Resting(Protocol):
@@ -32,6 +35,33 @@ def rests_at_fork(one: Resting) -> None:
     """Have `one` rest at every fork, as long as it lives."""
     with _lock:
         _known.add(one)
+
+
+class Handle:
+    """A file of SQLite's that is closed while the process forks; whoever derives opens it, with `_lock` held."""
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._lock = RLock()
+        self._connection: apsw.Connection | None = None
+        rests_at_fork(self)
+
+    def rest(self) -> None:
+        """Have nobody inside and no handle open."""
+        self._lock.acquire()
+        with suppress(apsw.Error):
+            self.close()
+
+    def go_on(self) -> None:
+        """Be used again."""
+        self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def _rest() -> None:
