@@ -23,7 +23,7 @@ from tests.core.tools import eventually
 from tests.redis.conftest import Open
 from tests.servers.proxy import Proxy
 from tests.servers.redis_fleet import connections, tell
-from tests.servers.redis_server import MakeRedis, RedisServer
+from tests.servers.redis_server import MakeRedis
 from tests.servers.waiting import until
 
 POISON_BYTES = 1_100_000
@@ -139,10 +139,10 @@ def test_a_value_that_is_too_large_is_rejected_as_a_batch(own_redis: MakeRedis, 
     assert backend.append({"a": messages(1), "c": messages(1)}) == {}
 
 
-def test_replies_are_never_taken_for_anothers(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replies_are_never_taken_for_anothers(own_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a time-out, a cut and a lost reply, each read gets what it asked for."""
     monkeypatch.setattr(redis_clients, "READ_TIMEOUT_S", 0.15)
-    with Proxy((HOST, redis_server.port)) as proxy:
+    with Proxy((HOST, own_redis().port)) as proxy:
         backend = RedisBackend(redis.Redis(HOST, proxy.port, db=9))
         wanted = {f"s{number}": messages(3, start=number) for number in range(5)}
         backend.append(wanted)
@@ -164,12 +164,12 @@ def test_replies_are_never_taken_for_anothers(redis_server: RedisServer, monkeyp
 
 
 async def test_async_replies_are_never_taken_for_anothers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    own_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same, and after tasks that were cancelled while they waited."""
     monkeypatch.setattr(redis_clients, "READ_TIMEOUT_S", 0.15)
     monkeypatch.setattr(redis_clients, "ASYNC_READS_MAX", 2)
-    with Proxy((HOST, redis_server.port)) as proxy:
+    with Proxy((HOST, own_redis().port)) as proxy:
         backend = RedisBackend(redis.Redis(HOST, proxy.port, db=9))
         wanted = {f"s{number}": messages(3, start=number) for number in range(5)}
         backend.append(wanted)
