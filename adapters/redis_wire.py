@@ -22,6 +22,8 @@ from redis import exceptions
 from eventlog.adapters.redis_places import pools_behind
 
 _HANGS_UP = "Protocol error"
+_PIECE_BYTES = 64 << 10
+_LISTEN_S = 0.002
 _name = inspect.signature(redis.ConnectionPool.get_connection).parameters.get("command_name")
 _ARGUMENTS = ("_",) if _name is not None and _name.default is _name.empty else ()
 """What `get_connection` takes: until redis-py 5.3 a word that meant nothing."""
@@ -97,28 +99,37 @@ class Call:
     def _heard(self) -> list[Any]:
         try:
             if self._broken is None:
-                return self._read()
+                return self._read([])
         except exceptions.ConnectionError as error:
             self._broken = error
         if isinstance(self._broken, exceptions.AuthenticationError) or not self._way.is_open:
             raise self._broken
         self._connection.disconnect()
         self._connection.connect()
-        self._connection.send_packed_command(self._packed)
-        return self._read()
+        return self._read(self._send_in_pieces())
 
-    def _read(self) -> list[Any]:
-        read, replies = self._connection.read_response, []
-        refusals: list[exceptions.ResponseError] = []
-        for _ in range(self._count):
-            try:
-                replies.append(read())
-            except exceptions.ResponseError as refusal:
-                replies.append(_checked(refusal))
-                refusals.append(refusal)
-        if _demoted(refusals):
+    def _send_in_pieces(self) -> list[Any]:
+        """Send, and listen in between: who hangs up in the middle of a command has said why, and may say it once."""
+        replies: list[Any] = []
+        [packed] = self._packed
+        for start in range(0, len(packed), _PIECE_BYTES):
+            self._connection.send_packed_command([packed[start : start + _PIECE_BYTES]])
+            while len(replies) < self._count and self._connection.can_read(timeout=_LISTEN_S):
+                replies.append(self._reply())
+        return replies
+
+    def _read(self, replies: list[Any]) -> list[Any]:
+        while len(replies) < self._count:
+            replies.append(self._reply())
+        if _demoted(replies):
             self._connection.disconnect()
         return replies
+
+    def _reply(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except exceptions.ResponseError as refusal:
+            return _checked(refusal)
 
 
 async def acall(pool: Any, commands: Sequence[bytes]) -> list[Any]:
@@ -155,9 +166,9 @@ async def _aconverse(connection: Any, packed: list[bytes], count: int) -> list[A
     return replies
 
 
-def _demoted(refusals: Sequence[exceptions.ResponseError]) -> bool:
+def _demoted(replies: Sequence[Any]) -> bool:
     """Tell whether the server became a replica: whoever has its name or its address now is to be asked anew."""
-    return any(isinstance(refusal, exceptions.ReadOnlyError) for refusal in refusals)
+    return any(isinstance(reply, exceptions.ReadOnlyError) for reply in replies)
 
 
 def _checked(refusal: exceptions.ResponseError) -> exceptions.ResponseError:
