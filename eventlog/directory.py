@@ -17,7 +17,7 @@ Invariants:
 * A segment is removed only when the cursors of all its folder's backends are past it, and are on the disk.
 * A folder is removed only when its writer is dead, all of it is delivered, and the delivery lock is held.
 * Nothing is moved or truncated for another process to deliver it.
-* Before a segment goes, the time of the last id is remembered: a clock that was set back reorders nothing.
+* Before a segment goes, the time of the last id is remembered, unless the disk refuses: then room matters more.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ def _build(folder: Folder, identities: Iterable[str], *, deliver: bool) -> None:
     if deliver:
         folder.delivery_lock.acquire()
     wanted = {backend_key(identity): identity for identity in identities}
-    _write_private(folder.path / "backends", msgspec.json.encode(wanted))
+    _write_private(folder.path / "backends", msgspec.json.encode(wanted), sync=True)
     _make_cursors(folder, wanted)
 
 
@@ -299,11 +299,12 @@ def _renamed(folder: Folder, path: Path) -> Folder:
     return folder
 
 
-def _write_private(path: Path, data: bytes) -> None:
+def _write_private(path: Path, data: bytes, *, sync: bool = False) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         os.pwrite(descriptor, data, 0)
-        os.fdatasync(descriptor)
+        if sync:
+            os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 

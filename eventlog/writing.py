@@ -65,9 +65,7 @@ class Writer:
                     self._opening = False
             return self.journal
 
-    def _opened(
-        self, identities: Iterable[str], served: Callable[[Folder, Journal], None], *, deliver: bool
-    ) -> Journal:
+    def _opened(self, identities: Iterable[str], served: Serve, *, deliver: bool) -> Journal:
         folder = self._new_folder(identities, deliver=deliver)
         journal = self._new_journal(folder)
         self.folder = folder
