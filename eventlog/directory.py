@@ -288,7 +288,8 @@ def _build(folder: Folder, identities: Iterable[str], *, deliver: bool) -> None:
     if deliver:
         folder.delivery_lock.acquire()
     wanted = {backend_key(identity): identity for identity in identities}
-    _write_private(folder.path / "backends", msgspec.json.encode(wanted), sync=True)
+    _write_private(folder.path / "backends", msgspec.json.encode(wanted))
+    _sync(folder.path / "backends")
     _make_cursors(folder, wanted)
 
 
@@ -299,12 +300,18 @@ def _renamed(folder: Folder, path: Path) -> Folder:
     return folder
 
 
-def _write_private(path: Path, data: bytes, *, sync: bool = False) -> None:
+def _write_private(path: Path, data: bytes) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         os.pwrite(descriptor, data, 0)
-        if sync:
-            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 
